@@ -1,0 +1,75 @@
+"""The recorded runs: what an experiment writes to ``ganlib/results/NAME.json`` and a notebook reads."""
+
+import json
+import os
+import platform
+import tempfile
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def read(name: str) -> dict[str, Any]:
+    """A recorded experiment: "experiment", "configuration", "environment", "wall_seconds" and the figures it measured.
+
+    Raises:
+        FileNotFoundError: nothing of that name is recorded; the message lists what is.
+    """
+    path = files("ganlib") / "results" / f"{name}.json"
+    if not path.is_file():
+        recorded = (entry.name for entry in (files("ganlib") / "results").iterdir())
+        known = ", ".join(sorted(entry.removesuffix(".json") for entry in recorded if entry.endswith(".json")))
+        raise FileNotFoundError(f"no recorded experiment is called {name!r}; there are: {known}.")
+    return json.loads(path.read_text())
+
+
+def write(
+    name: str, configuration: dict[str, Any], figures: dict[str, Any], wall_seconds: float, folder: Path = RESULTS
+) -> Path:
+    """Writes ``folder/NAME.json`` whole or not at all, with the versions and the kind of machine it was made on.
+
+    Args:
+        name: of the experiment, as its file in ``experiments/``.
+        configuration: the arguments of its ``main``.
+        figures: what was measured, every seed's.
+        wall_seconds: how long it took.
+        folder: where to; the package's own by default.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ValueError: a number is not finite, or a figure bears the name of one of the record's own entries.
+    """
+    record = {
+        "experiment": name,
+        "configuration": configuration,
+        "environment": environment(),
+        "wall_seconds": round(wall_seconds, 1),
+    }
+    if taken := sorted(record.keys() & figures.keys()):
+        raise ValueError(f"figures must not be called {', '.join(taken)}: the record itself uses these names.")
+    text = json.dumps(record | figures, indent=1, allow_nan=False) + "\n"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, suffix=".tmp") as file:
+        file.write(text)
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, folder / f"{name}.json")
+    return folder / f"{name}.json"
+
+
+def environment() -> dict[str, Any]:
+    """Library versions and the kind of machine; nothing that names a particular one."""
+    return {
+        "python": platform.python_version(),
+        **{package: version(package) for package in ("torch", "numpy")},
+        "machine": torch.cuda.get_device_name() if torch.cuda.is_available() else f"{platform.machine()} CPU",
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+    }
