@@ -73,7 +73,7 @@ class MLPDiscriminator(nn.Module):
 
 
 class DigitClassifier(nn.Module):
-    """Image of a digit -> ten class logits; its 64 numbers before the last layer are the book's eye for digits.
+    """Image of a digit -> ten class logits; the 64 activations that the last layer reads are the book's eye for digits.
 
     Two convolutions of 16 and 32 channels with 2x2 max pooling, then 64 units, then ten. Trained once by
     ``experiments/digit_classifier.py``; :func:`digit_classifier` brings the weights.
@@ -92,13 +92,13 @@ class DigitClassifier(nn.Module):
             nn.Dropout(0.25),
             nn.Linear(32 * 7 * 7, 64),
         )
-        self.head = nn.Sequential(nn.ReLU(), nn.Dropout(0.25), nn.Linear(64, 10))
+        self.head = nn.Sequential(nn.Dropout(0.25), nn.Linear(64, 10))
 
     def features(self, images: Images) -> Features:
-        """(batch, 64): the last hidden layer before its ReLU. Images are floats in [-1, 1]."""
+        """(batch, 64): the activations that the last layer reads, at least 0. Images are floats in [-1, 1]."""
         if images.shape[1:] != (1, 28, 28) or len(images) == 0:
             raise ValueError(f"images must have shape (batch, 1, 28, 28) with batch >= 1, got {tuple(images.shape)}.")
-        return self.body(images)
+        return self.body(images).relu()
 
     def forward(self, images: Images) -> Features:
         """(batch, 10): class logits."""
