@@ -1,0 +1,79 @@
+"""Trains the book's eye for digits: the classifier whose features every distance on MNIST is measured in.
+
+    python experiments/digit_classifier.py
+
+Writes ganlib/weights/digit_classifier.safetensors with its SHA-256 in manifest.json, and results/digit_classifier.json.
+Augmented with shifts of up to two pixels, so that the features describe shape rather than place.
+"""
+
+import hashlib
+import json
+import time
+from pathlib import Path
+
+import torch
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+from torch.nn.functional import cross_entropy, pad
+from tqdm.auto import tqdm
+
+from ganlib import data, networks, record
+
+WEIGHTS = Path(networks.__file__).parent / "weights"
+
+
+def shifted(images: Tensor, pixels: int = 2) -> Tensor:
+    """Each image moved by up to `pixels` in both directions; the border is black (-1)."""
+    height, width = images.shape[-2:]
+    padded = pad(images, [pixels] * 4, value=-1.0)
+    top, left = torch.randint(2 * pixels + 1, (2, len(images)))
+    rows = top[:, None] + torch.arange(height)
+    columns = left[:, None] + torch.arange(width)
+    return padded[torch.arange(len(images))[:, None, None], 0, rows[:, :, None], columns[:, None, :]].unsqueeze(1)
+
+
+def accuracy(classifier: networks.DigitClassifier, images: Tensor, labels: Tensor) -> float:
+    _, probabilities = networks.classify(classifier.eval(), images)
+    return (probabilities.argmax(dim=1) == labels).double().mean().item()
+
+
+def main(seed: int = 0, epochs: int = 10, batch: int = 128, lr: float = 2e-3, limit: int | None = None) -> dict:
+    """Trains and returns accuracies; `limit` keeps the first so many training images (for the test of this file)."""
+    start = time.perf_counter()
+    torch.manual_seed(seed)
+    images, labels = data.mnist("train", fallback=False)
+    images, labels = images[:limit], labels[:limit]
+    classifier = networks.DigitClassifier()
+    optimiser = torch.optim.Adam(classifier.parameters(), lr=lr)
+    steps = epochs * (len(images) // batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=lr, total_steps=steps)
+    order = data.batches(torch.arange(len(images), dtype=torch.float64), batch, seed)
+    classifier.train()
+    for _, index in zip(tqdm(range(steps), desc="digit_classifier"), order):
+        index = index.long()
+        loss = cross_entropy(classifier(shifted(data.to_float(images[index]))), labels[index])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    figures = {"train_accuracy": accuracy(classifier, images, labels)}
+    figures["test_accuracy"] = accuracy(classifier, *data.mnist("test", fallback=False))
+    return {"classifier": classifier, "figures": figures, "seconds": time.perf_counter() - start}
+
+
+if __name__ == "__main__":
+    configuration = {"seed": 0, "epochs": 10, "batch": 128, "lr": 2e-3}
+    outcome = main(**configuration)
+    content = to_bytes(outcome["classifier"].state_dict())
+    (WEIGHTS / "digit_classifier.safetensors").write_bytes(content)
+    sha256 = hashlib.sha256(content).hexdigest()
+    manifest = {
+        "digit_classifier.safetensors": {
+            "sha256": sha256,
+            "made_by": "experiments/digit_classifier.py",
+            "record": "results/digit_classifier.json",
+        }
+    }
+    (WEIGHTS / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    record.write("digit_classifier", configuration, {**outcome["figures"], "sha256": sha256}, outcome["seconds"])
+    print(outcome["figures"])

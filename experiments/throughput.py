@@ -1,0 +1,257 @@
+"""How fast the book's loop is: against the usual tutorial's, and against the machine's own limit.
+
+    python experiments/throughput.py            # everything, about five minutes on two quiet cores
+    python experiments/throughput.py --speed    # images a second only
+
+Three things are timed in turn, several times, in one process: the usual tutorial's way of training the MLP pair, the book's,
+and the limit, which is the matrix products of a round of Algorithm 1 with one optimiser step a player, nothing else. Then the
+book's way with shared fakes, larger batches and bfloat16, in images a second and in quality after equal time.
+"""
+
+import argparse
+import contextlib
+import io
+import statistics
+import struct
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torchvision import transforms
+from torchvision.datasets import MNIST
+
+from ganlib import data, metrics, networks, objectives, record, training
+
+G_SIZES = (100, 128, 256, 512, 1024, 784)
+D_SIZES = (784, 512, 256, 1)
+
+
+def new_run(lr: float = 1e-3, seed: int = 0) -> training.Run:
+    torch.manual_seed(seed)
+    G, D = networks.MLPGenerator(), networks.MLPDiscriminator()
+    opt_G, opt_D = (torch.optim.Adam(net.parameters(), lr=lr, betas=(0.0, 0.99), fused=True) for net in (G, D))
+    return training.Run(G, D, opt_G, opt_D)
+
+
+def usual(folder: Path, batch: int, rounds: int) -> float:
+    """Seconds for `rounds` rounds the way of the usual tutorial: each choice below is the one commonly taught."""
+    torch.manual_seed(0)
+    steps = [transforms.Resize(28), transforms.ToTensor(), transforms.Normalize([0.5], [0.5])]
+    loader = DataLoader(MNIST(folder, transform=transforms.Compose(steps)), batch_size=batch, shuffle=True, drop_last=True)
+    run = new_run()
+    G, D = run.G, nn.Sequential(run.D, nn.Sigmoid())
+    loss = nn.BCELoss()
+    opt_G = torch.optim.Adam(G.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    opt_D = torch.optim.Adam(D.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    start, done = None, 0
+    while True:
+        for index, (images, _) in enumerate(loader):
+            if start is None:  # the first batch pays for opening the loader
+                start = time.perf_counter()
+            ones, zeros = torch.ones(len(images)), torch.zeros(len(images))
+            opt_G.zero_grad()
+            fakes = G(torch.randn(len(images), 100))
+            loss_G = loss(D(fakes), ones)
+            loss_G.backward()
+            opt_G.step()
+            opt_D.zero_grad()
+            loss_D = (loss(D(images), ones) + loss(D(fakes.detach()), zeros)) / 2
+            loss_D.backward()
+            opt_D.step()
+            print(f"[{index}/{len(loader)}] [D loss: {loss_D.item():f}] [G loss: {loss_G.item():f}]")
+            done += 1
+            if done > rounds:
+                return time.perf_counter() - start
+
+
+def ours(images: Tensor, batch: int, rounds: int, autocast: bool = False) -> float:
+    """Seconds for `rounds` rounds of the book's loop, G_ema, losses and probabilities included."""
+    run = new_run()
+    rows = training.train(run, data.batches(images, batch), objectives.nonsaturating, steps=rounds + 1)
+    with _precision(autocast):
+        next(rows)
+        start = time.perf_counter()
+        for _ in rows:
+            pass
+    return time.perf_counter() - start
+
+
+def shared_round(run: training.Run, reals: Tensor) -> None:
+    """A round in which both turns look at the same fakes: D judges them detached, then G climbs through the new D."""
+    fakes = run.G(run.G.sample_z(len(reals)))
+    loss_D = objectives.nonsaturating.d_loss(run.D(reals), run.D(fakes.detach()))
+    run.opt_D.zero_grad()
+    loss_D.backward()
+    run.opt_D.step()
+    with training.frozen(run.D):
+        loss_G = objectives.nonsaturating.g_loss(None, run.D(fakes))
+    run.opt_G.zero_grad()
+    loss_G.backward()
+    run.opt_G.step()
+    training.update_ema(run.G_ema, run.G, 0.999)
+    run.step += 1
+
+
+def shared(images: Tensor, batch: int, rounds: int, autocast: bool = False) -> float:
+    """Seconds for `rounds` rounds with shared fakes."""
+    run, batches = new_run(), data.batches(images, batch)
+    with _precision(autocast):
+        shared_round(run, next(batches))
+        start = time.perf_counter()
+        for _ in range(rounds):
+            shared_round(run, next(batches))
+    return time.perf_counter() - start
+
+
+def _precision(autocast: bool) -> contextlib.AbstractContextManager:
+    # Within one context autocast keeps the bfloat16 copies of weights; here weights change, so nothing may be kept.
+    return torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=False) if autocast else nullcontext()
+
+
+def products(batch: int, fresh: bool) -> list[tuple[int, int, int]]:
+    """(rows, inner, columns) of every matrix product in a round.
+
+    A linear layer from m to n units costs (batch, m, n) forward, (m, batch, n) for its weights' gradient and (batch, n, m) for
+    its input's. D's turn: G forward, D forward twice, D's weight gradients twice, input gradients twice but for layer one.
+    G's turn: G forward when fakes are fresh, D forward, input gradients through all of D, weight gradients of G, and input
+    gradients of G but for its first layer.
+    """
+    forward = lambda sizes: [(batch, m, n) for m, n in pairwise(sizes)]  # noqa: E731
+    weight = lambda sizes: [(m, batch, n) for m, n in pairwise(sizes)]  # noqa: E731
+    through = lambda sizes: [(batch, n, m) for m, n in pairwise(sizes)]  # noqa: E731
+    d_turn = 2 * (forward(D_SIZES) + weight(D_SIZES) + through(D_SIZES)[1:])
+    g_turn = forward(D_SIZES) + through(D_SIZES) + weight(G_SIZES) + through(G_SIZES)[1:]
+    return forward(G_SIZES) * (2 if fresh else 1) + d_turn + g_turn
+
+
+def limit(batch: int, rounds: int, fresh: bool = True) -> float:
+    """Seconds for the products of `rounds` rounds and one fused Adam step a player, nothing else."""
+    run = new_run()
+    for parameter in [*run.G.parameters(), *run.D.parameters()]:
+        parameter.grad = torch.zeros_like(parameter)
+    operands = [(torch.randn(a, b), torch.randn(b, c), torch.empty(a, c)) for a, b, c in products(batch, fresh)]
+    start = None
+    for index in range(rounds + 1):
+        if index == 1:
+            start = time.perf_counter()
+        for left, right, out in operands:
+            torch.mm(left, right, out=out)
+        run.opt_D.step()
+        run.opt_G.step()
+    return time.perf_counter() - start
+
+
+def alternate(ways: dict[str, Callable[[], float]], repeats: int, images_each: int) -> dict[str, list[float]]:
+    """Images a second of each way, all ways in turn, `repeats` times, so that a slow minute of the machine hits them all."""
+    rates = {name: [] for name in ways}
+    for _ in range(repeats):
+        for name, way in ways.items():
+            with contextlib.redirect_stdout(io.StringIO()):  # the usual way prints a line a batch; it pays for making it
+                rates[name].append(round(images_each / way(), 1))
+            print(f"{name:32s} {rates[name][-1]:9.0f} images/s", flush=True)
+    return rates
+
+
+def quality_after(
+    seconds: float, images: Tensor, test_features: Tensor, batch: int, way: str, autocast: bool, lr: float
+) -> dict:
+    """Frechet distance of G_ema after `seconds` of training, without the time for measuring it."""
+    run, batches = new_run(lr), data.batches(images, batch)
+    rounds = _rounds(run, batches, way)
+    start = time.perf_counter()
+    with _precision(autocast):
+        while time.perf_counter() - start < seconds:
+            next(rounds)
+    features, _ = networks.classify(networks.digit_classifier(), sample(run.G_ema, 10_000))
+    distance = metrics.frechet_distance(features, test_features)
+    return {"rounds": run.step, "seconds": seconds, "times_floor": distance / record.read("mnist_gan")["floor"]}
+
+
+def _rounds(run: training.Run, batches: Iterator[Tensor], way: str) -> Iterator:
+    if way == "fresh":
+        yield from training.train(run, batches, objectives.nonsaturating, steps=10**9)
+    while True:
+        yield shared_round(run, next(batches))
+
+
+@torch.no_grad()
+def sample(G: nn.Module, n: int, seed: int = 1) -> Tensor:
+    """n images of G in evaluation mode, from a generator of their own, so that training's random numbers are not touched."""
+    shuffle = torch.Generator().manual_seed(seed)
+    z = torch.randn(n, G.z_dim, generator=shuffle)
+    return torch.cat([G.eval()(chunk) for chunk in z.split(1000)])
+
+
+@contextlib.contextmanager
+def raw_mnist(images: Tensor, labels: Tensor) -> Iterator[Path]:
+    """A folder in which torchvision's MNIST finds these images as its training set, there for the time of the run."""
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder) / "MNIST" / "raw"
+        raw.mkdir(parents=True)
+        for kind, tensor in (("images-idx3", images.squeeze(1)), ("labels-idx1", labels.to(torch.uint8))):
+            header = bytes([0, 0, 8, tensor.ndim]) + struct.pack(f">{tensor.ndim}I", *tensor.shape)
+            (raw / f"train-{kind}-ubyte").write_bytes(header + tensor.numpy().tobytes())
+            (raw / f"t10k-{kind}-ubyte").write_bytes(b"torchvision asks for it and, for the training set, never reads it")
+        yield Path(folder)
+
+
+VARIANTS = {
+    "fresh fakes, batch 64": ("fresh", 64, False, 1e-3),
+    "shared fakes, batch 64": ("shared", 64, False, 1e-3),
+    "fresh fakes, batch 128": ("fresh", 128, False, 1e-3),
+    "fresh fakes, batch 256": ("fresh", 256, False, 1e-3),
+    "fresh fakes, batch 512": ("fresh", 512, False, 1e-3),
+    "fresh fakes, batch 128, bfloat16": ("fresh", 128, True, 1e-3),
+    "shared fakes, batch 128, bfloat16": ("shared", 128, True, 1e-3),
+}
+
+
+def main(seed: int = 0, batch: int = 64, rounds: int = 400, repeats: int = 3, seconds: float = 20.0) -> dict:
+    """Images a second of every way, the two ratios, and (when seconds > 0) quality after equal time."""
+    images, labels = data.mnist("train", fallback=False)
+    with raw_mnist(images, labels) as folder:
+        ways = {
+            "usual": lambda: usual(folder, batch, rounds),
+            "ours": lambda: ours(images, batch, rounds),
+            "limit": lambda: limit(batch, rounds),
+        }
+        for way in ways.values():  # once unmeasured, to warm caches and allocator
+            with contextlib.redirect_stdout(io.StringIO()):
+                way()
+        rates = alternate(ways, repeats, batch * rounds)
+    middle = {name: statistics.median(values) for name, values in rates.items()}
+    figures = {
+        "images_per_second": rates,
+        "ratio_to_usual": round(middle["ours"] / middle["usual"], 3),
+        "share_of_limit": round(middle["ours"] / middle["limit"], 3),
+        "variants": {},
+    }
+    features, _ = networks.classify(networks.digit_classifier(), data.mnist("test", fallback=False).images)
+    for name, (way, size, autocast, lr) in VARIANTS.items():
+        timed = shared if way == "shared" else ours
+        count = max(60, rounds * batch // size // 2)
+        rate = statistics.median(size * count / timed(images, size, count, autocast) for _ in range(repeats))
+        figures["variants"][name] = {"images_per_second": round(rate, 1), "lr": lr}
+        if seconds:
+            figures["variants"][name] |= quality_after(seconds, images, features, size, way, autocast, lr) | {
+                "seconds": seconds
+            }
+        print(name, figures["variants"][name], flush=True)
+    return figures
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--speed", action="store_true", help="images a second only; writes nothing")
+    if parser.parse_args().speed:
+        print(main(seconds=0.0))
+    else:
+        begun = time.perf_counter()
+        configuration = {"seed": 0, "batch": 64, "rounds": 400, "repeats": 3, "seconds": 20.0}
+        record.write("throughput", configuration, main(**configuration), time.perf_counter() - begun)
