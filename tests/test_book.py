@@ -1,0 +1,465 @@
+"""The book as text: it builds without a warning, its links and citations resolve, its figures are described, and no number
+of the prose stands there without a cell or a record behind it. Each checker is shown a fault that it must find."""
+
+import json
+import re
+import resource
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+PAGES = sorted((ROOT / "book").glob("*.md"))
+GENERATED = ("genindex", "py-modindex", "search")  # Sphinx's own pages, without a text that could describe them
+
+sys.path.append(str(ROOT / "book" / "_ext"))
+sys.path.append(str(ROOT / "experiments"))
+
+
+def build(root, output, *options):
+    """Builds the book as `make book` does; the finished process."""
+    program = str(Path(sys.executable).with_name("jupyter-book"))
+    command = [
+        program,
+        "build",
+        str(root),
+        "--path-output",
+        str(output),
+        "-q",
+        "-W",
+        "-n",
+        "--keep-going",
+    ]
+    return subprocess.run([*command, *options], capture_output=True, text=True)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """The built site, from the stored outputs into an empty folder."""
+    return built(tmp_path_factory)[0]
+
+
+BUILT = []  # the folder and the seconds, once a process
+
+
+def built(tmp_path_factory):
+    if BUILT:
+        return BUILT[0]
+    output = tmp_path_factory.mktemp("book")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = build(ROOT, output)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    BUILT.append((output / "_build" / "html", after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime))
+    return BUILT[0]
+
+
+def html_pages(site):
+    return sorted(path for folder in ("book", "notebooks") for path in (site / folder).glob("*.html"))
+
+
+@cache
+def soup(path):
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+# --- the build
+
+
+def test_the_book_builds_within_a_minute(tmp_path_factory):
+    """The processor's time, so that a machine busy with something else does not fail the test; the build uses one core."""
+    assert built(tmp_path_factory)[1] < 60
+
+
+def test_every_notebook_and_page_is_built(site):
+    expected = {f"notebooks/{path.stem}" for path in NOTEBOOKS} | {f"book/{path.stem}" for path in PAGES}
+    assert expected == {str(path.relative_to(site).with_suffix("")) for path in html_pages(site)}
+
+
+def test_chapter_numbers_are_those_of_the_files(site):
+    """The table of contents counts over all parts, and "8." must stand before the notebook 08."""
+    for path in html_pages(site):
+        if path.parent.name == "notebooks" and (number := int(path.name[:2])) > 0:
+            heading = soup(path).select_one("h1 .section-number")
+            assert heading is not None and heading.text.strip(" .\xa0") == str(number), path.name
+
+
+def small_book(folder, cells):
+    """A book of one notebook with this configuration and this extension."""
+    shutil.copytree(ROOT / "book" / "_ext", folder / "book" / "_ext")
+    shutil.copytree(ROOT / "book" / "_static", folder / "book" / "_static")
+    shutil.copy(ROOT / "book" / "references.bib", folder / "book")
+    shutil.copy(ROOT / "_config.yml", folder)
+    (folder / "ganlib" / "results").mkdir(parents=True)
+    (folder / "ganlib" / "results" / "trial.json").write_text('{"scores": [0.5, 0.12345]}')
+    (folder / "_toc.yml").write_text("format: jb-book\nroot: page\n")
+    notebook = {"cells": cells, "metadata": {"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}}
+    (folder / "page.ipynb").write_text(json.dumps({**notebook, "nbformat": 4, "nbformat_minor": 5}))
+    return folder
+
+
+def picture(shade, alt=None):
+    """The output of a cell that shows a grey pixel."""
+    import base64
+    import io
+
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.new("L", (1, 1), shade).save(buffer, format="PNG")
+    data = {"image/png": base64.b64encode(buffer.getvalue()).decode(), "text/plain": ["a picture"]}
+    return {"output_type": "display_data", "data": data, "metadata": {"image/png": {"alt": alt}} if alt else {}}
+
+
+def markdown(text):
+    return {"cell_type": "markdown", "id": f"m{abs(hash(text)) % 10**6}", "metadata": {}, "source": text}
+
+
+def code(*outputs):
+    return {
+        "cell_type": "code",
+        "id": "code",
+        "metadata": {},
+        "execution_count": 1,
+        "source": "show()",
+        "outputs": list(outputs),
+    }
+
+
+TITLE = "# A trial\n\nA page of a few words that says what it is about."
+
+
+def test_figures_get_their_descriptions_and_results_their_numbers(tmp_path):
+    """Two figures in one cell keep their own texts, with printed text between them; an animation is marked."""
+    text = {"output_type": "stream", "name": "stdout", "text": ["between\n"]}
+    cells = [
+        markdown(TITLE + "\n\nIt is {result}`trial scores.1 .3f`."),
+        code(picture(1, "One."), text, picture(2, "Animation. Two.")),
+    ]
+    done = build(small_book(tmp_path, cells), tmp_path / "out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = soup(tmp_path / "out" / "_build" / "html" / "page.html")
+    images = page.select("div.cell_output img")
+    assert [image["alt"] for image in images] == ["One.", "Animation. Two."]
+    assert [{"dark-light", "animation"} & set(image["class"]) for image in images] == [
+        {"dark-light"},
+        {"dark-light", "animation"},
+    ]
+    assert page.select_one("span.result").text == "0.123"
+
+
+@pytest.mark.parametrize(
+    ("cell", "complaint"),
+    [
+        (code(picture(1)), "no description"),
+        (markdown("{result}`trial scores.7 .3f`"), "ends before"),
+        (markdown("{result}`nowhere score`"), "names no record"),
+        (markdown("{cite}`nobody1900`"), "nobody1900"),
+        (markdown("[there](nowhere.ipynb)"), "nowhere.ipynb"),
+    ],
+)
+def test_a_fault_fails_the_build(tmp_path, cell, complaint):
+    done = build(small_book(tmp_path, [markdown(TITLE), cell]), tmp_path / "out")
+    assert done.returncode != 0 and complaint in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("trial a.1 .2f", "0.13"), ("trial b", "word"), ("trial a.0 .1%", "50.0%")],
+)
+def test_a_recorded_number_is_written(tmp_path, text, shown):
+    from gamebook import recorded
+
+    (tmp_path / "trial.json").write_text('{"a": [0.5, 0.126], "b": "word"}')
+    assert recorded(text, tmp_path) == shown
+
+
+@pytest.mark.parametrize(
+    "text", ["", "trial", "other a", "trial c", "trial a.5", "trial a", "trial a.x", "trial b .2f", "trial a.0.b"]
+)
+def test_a_number_that_is_not_recorded_is_refused(tmp_path, text):
+    from gamebook import recorded
+
+    (tmp_path / "trial.json").write_text('{"a": [0.5, 0.126], "b": "word"}')
+    with pytest.raises(ValueError, match=r"record|ends before|expected|written"):
+        recorded(text, tmp_path)
+
+
+# --- links, descriptions, remains of the source
+
+
+def broken_links(site, path):
+    """What a page refers to within the site and is not there: files, and anchors in them."""
+    broken = []
+    for tag in soup(path).find_all(["a", "img", "link", "script", "source", "iframe"]):
+        target = tag.get("href") or tag.get("src")
+        parts = urlsplit(target or "#")
+        if parts.scheme or parts.netloc or target in (None, "#"):
+            continue
+        file = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+        anchor = unquote(parts.fragment) if file.suffix == ".html" else ""
+        if not file.is_file() or (anchor and soup(file).find(id=anchor) is None):
+            broken.append(target)
+    return broken
+
+
+def test_links_and_anchors_resolve(site):
+    assert {path.name: found for path in html_pages(site) if (found := broken_links(site, path))} == {}
+
+
+def test_a_broken_link_is_found(tmp_path):
+    (tmp_path / "b.html").write_text('<p id="here"></p>')
+    page = tmp_path / "a.html"
+    page.write_text(
+        '<a href="b.html#here"></a><a href="b.html#gone"></a><a href="c.html"></a><img src="d.png"><a href="https://e.org"></a>'
+    )
+    assert broken_links(tmp_path, page) == ["b.html#gone", "c.html", "d.png"]
+
+
+def undescribed(page):
+    """Images without an alternative text; a text of a file's name is none."""
+    return [
+        tag.get("src")
+        for tag in page.find_all("img")
+        if len((tag.get("alt") or "").strip()) < 15 or "/" in tag["alt"].split()[0]
+    ]
+
+
+def test_every_image_is_described(site):
+    assert {path.name: found for path in html_pages(site) if (found := undescribed(soup(path).select_one("article")))} == {}
+
+
+def test_an_image_without_description_is_found():
+    html = (
+        '<img src="a"><img src="b" alt=" "><img src="c" alt="../_images/c.png"><img src="d" alt="A curve that falls to zero.">'
+    )
+    assert undescribed(BeautifulSoup(html, "html.parser")) == ["a", "b", "c"]
+
+
+REMAINS = re.compile(
+    r"\{(?:prf:)?[a-z-]+\}`?|\$\$|\$[^$\s]{1,40}\$|\\(?:begin|frac|mathbb|mathrm|log|operatorname|text|left|sum)(?![a-z])|```|:label:|:class:|^:::",
+    re.M,
+)
+
+
+def remains(page):
+    """Pieces of TeX, roles and directives that a reader would see as text."""
+    page = BeautifulSoup(str(page), "html.parser")
+    for tag in page.select("pre, code, .math, script, style"):
+        tag.decompose()
+    return REMAINS.findall(page.get_text(" "))
+
+
+def test_no_source_shows_through(site):
+    assert {path.name: found for path in html_pages(site) if (found := remains(soup(path).select_one("article")))} == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["see {prf:ref}`thm-a`", "a {cite}`b`", "$x_1$", "$$x$$", r"\frac12", "```{note}", ":label: a"]
+)
+def test_source_that_shows_through_is_found(text):
+    assert remains(f"<p>{text}</p>") and not remains(f"<p><code>{text}</code><span class='math'>{text}</span> costs 5 $</p>")
+
+
+def test_every_page_has_a_title_and_a_description(site):
+    for path in html_pages(site):
+        title, description = soup(path).title, soup(path).find("meta", attrs={"name": "description"})
+        assert title is not None and len(title.text.strip()) > 10, path.name
+        assert description is not None and len(description["content"]) > 40, path.name
+        assert soup(path).html.get("lang") == "en", path.name
+
+
+def test_the_colab_button_leads_to_the_notebook(site):
+    """The theme loses it in silence when its options are replaced."""
+    for path in html_pages(site):
+        if path.parent.name == "notebooks":
+            assert soup(path).find("a", href=re.compile(rf"colab\.research\.google\.com/github/.*{path.stem}\.ipynb")), (
+                path.name
+            )
+
+
+def bib_entries():
+    text = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
+    return dict(re.findall(r"@\w+\{([^,]+),(.*?)\n\}", text, re.S))
+
+
+def cited_keys(text):
+    return {key.strip() for keys in re.findall(r"\{cite(?::[a-z]+)?\}`([^`]+)`", text) for key in keys.split(",")}
+
+
+def test_citations_resolve_and_entries_are_whole():
+    entries = bib_entries()
+    cited = {key for text in prose().values() for key in cited_keys(text)}
+    assert cited - set(entries) == set()
+    for key, fields in entries.items():
+        assert all(re.search(rf"\b{field}\s*=", fields) for field in ("author", "title", "year")), key
+
+
+# --- numbers in prose
+
+
+@cache
+def prose():
+    """Name -> the Markdown of a notebook's cells or of a page."""
+    texts = {path.name: path.read_text(encoding="utf-8") for path in PAGES}
+    for path in NOTEBOOKS:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        texts[path.name] = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    return texts
+
+
+TEXT_DIRECTIVES = r"```+\{(?:prf:[a-z]+|exercise|solution[a-z-]*|note|tip|warning|important|admonition|figure|margin)\}.*"
+
+
+def plain(markdown):
+    """Prose without code, mathematics, addresses, roles and directive options; the text inside theorems and exercises stays."""
+    kept, code_fence, open_fences = [], None, []
+    for line in markdown.splitlines():
+        fence = re.match(r"\s*(```+|~~~+|:::+)", line)
+        if code_fence:
+            code_fence = None if fence and line.strip() == code_fence else code_fence
+        elif fence and line.strip() == fence[1] and open_fences:
+            open_fences.pop()
+        elif fence and re.match(TEXT_DIRECTIVES, line.strip()):
+            open_fences.append(fence[1])
+            kept.append(line.strip().partition("}")[2])
+        elif fence:
+            code_fence = fence[1]
+        elif not re.match(r"\s*:[a-z-]+:", line) and not re.match(r"\s*\([a-z0-9-]+\)=", line):
+            kept.append(line)
+    text = "\n".join(kept)
+    text = re.sub(r"\$\$.*?\$\$", " ", text, flags=re.S)
+    text = re.sub(r"\\begin\{(\w+\*?)\}.*?\\end\{\1\}", " ", text, flags=re.S)
+    text = re.sub(r"\$[^$]+\$", " ", text)
+    paragraphs = re.split(r"\n\s*\n|\n(?=\s*(?:[-*] |\d+\. |\|))", text)
+    text = "\n\n".join(p for p in paragraphs if "{cite" not in p)  # a cited figure is another's, and says whose
+    text = re.sub(r"\{[a-z:]+\}`[^`]*`|(`+).*?\1", " ", text, flags=re.S)
+    text = re.sub(r"\]\([^)]*\)|<[^>]*>|https?://\S+", " ", text)
+    return text
+
+
+NUMBER = re.compile(r"(?<![\w.,])(\d[\d,]*(?:\.\d+)?)(\s?%|\s(?:times|fold)\b)?(?![\d])")
+VERSION = re.compile(r"\b(?:Python|PyTorch|torch|torchvision|NumPy|version|CC BY|BY)\s+\d+(?:\.\d+)+|\d+\.\d+\.\d+")
+LEVELS = {"0", "50", "90", "95", "99", "100"}  # per cent: levels of intervals and whole shares, chosen and not measured
+
+
+def numbers(markdown):
+    """Decimal numbers, percentages and "N times" of a text."""
+    found = []
+    for match in NUMBER.finditer(VERSION.sub(" ", plain(markdown))):
+        token, unit = match[1].rstrip(","), (match[2] or "").strip()
+        if "." in token or (unit and not (unit == "%" and token in LEVELS)):
+            found.append((token, unit))
+    return found
+
+
+def values(record):
+    """All numbers of a JSON record."""
+    if isinstance(record, dict):
+        record = list(record.values())
+    if isinstance(record, list):
+        return [value for item in record for value in values(item)]
+    return [float(record)] if isinstance(record, (int, float)) and not isinstance(record, bool) else []
+
+
+@cache
+def recorded_values():
+    return [
+        v for path in (ROOT / "ganlib" / "results").glob("*.json") for v in values(json.loads(path.read_text(encoding="utf-8")))
+    ]
+
+
+def shown(path):
+    """What a notebook shows: its code, printed outputs and the descriptions and captions of its figures."""
+    pieces = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "code":
+            pieces.append("".join(cell["source"]))
+            for output in cell["outputs"]:
+                pieces += ["".join(output.get("text", [])), "".join(output.get("data", {}).get("text/plain", []))]
+                pieces.append(str(output.get("metadata", {}).get("image/png", {}).get("alt", "")))
+    return "\n".join(pieces)
+
+
+def is_backed(token, unit, text, known):
+    """Does a cell show this number, or does a recorded one round to it?"""
+    if re.search(rf"(?<![\d.]){re.escape(token)}(?![\d])(?!\.\d)", text):
+        return True
+    digits = len(token.partition(".")[2])
+    scales = (1, 100) if unit == "%" else (1,)
+    return any(f"{abs(value) * scale:.{digits}f}" == token.replace(",", "") for value in known for scale in scales)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS + PAGES, ids=lambda path: path.stem)
+def test_numbers_in_prose_have_a_source(path):
+    text = shown(path) if path.suffix == ".ipynb" else ""
+    loose = [
+        f"{token} {unit}" for token, unit in numbers(prose()[path.name]) if not is_backed(token, unit, text, recorded_values())
+    ]
+    assert loose == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("It is 0.73 now.", ["0.73"]),
+        ("It is 12 % better, 3 times.", ["12", "3"]),
+        ("```{exercise} Check: 1.5\n:label: a\nIs it 2.5?\n```", ["1.5", "2.5"]),
+        ("| a | 3.25 |", ["3.25"]),
+        ("`0.1`, $0.2$, $$0.3$$, [a](b-0.4), Python 3.11, torch 2.15.0, 95 %", []),
+        ("```python\n0.5\n```\n\nThe paper has 0.6 {cite}`a`.\n\nWe have 0.7.", ["0.7"]),
+    ],
+)
+def test_numbers_of_a_text_are_found(text, found):
+    assert [token for token, _ in numbers(text)] == found
+
+
+@pytest.mark.parametrize(
+    ("token", "unit", "text", "known", "backed"),
+    [
+        ("0.73", "", "x 0.73 y", [], True),
+        ("0.73", "", "x 0.735 y", [], False),
+        ("0.73", "", "x 10.73 y", [], False),
+        ("99.5", "%", "", [0.9944], False),
+        ("99.4", "%", "", [0.9944], True),
+        ("0.74", "", "", [0.7349], False),
+    ],
+)
+def test_a_number_is_backed_only_as_it_is_printed(token, unit, text, known, backed):
+    assert is_backed(token, unit, text, known) == backed
+
+
+# --- times of the notebooks
+
+
+def test_every_notebook_is_timed():
+    """Chapter 0 prints this record; `python experiments/notebook_times.py` completes it."""
+    rows = json.loads((ROOT / "ganlib" / "results" / "notebook_times.json").read_text())["notebooks"]
+    assert sorted(rows) == [path.stem for path in NOTEBOOKS]
+
+
+def test_notebooks_are_timed_once_and_the_record_goes_on(tmp_path):
+    from notebook_times import main
+
+    for number in (1, 2):
+        cell = {
+            "cell_type": "code",
+            "id": "a",
+            "metadata": {},
+            "execution_count": None,
+            "source": f"{number} + 1",
+            "outputs": [],
+        }
+        notebook = {"cells": [cell], "metadata": {"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}}
+        (tmp_path / f"0{number}_a.ipynb").write_text(json.dumps({**notebook, "nbformat": 4, "nbformat_minor": 5}))
+    (tmp_path / "notebook_times.json").write_text('{"notebooks": {"01_a": {"seconds": 5.0, "code_cells": 1}, "09_gone": {}}}')
+    rows = main(notebooks=tmp_path, results=tmp_path)
+    assert rows["01_a"]["seconds"] == 5.0 and rows["02_a"]["code_cells"] == 1 and "09_gone" not in rows
+    assert json.loads((tmp_path / "notebook_times.json").read_text())["notebooks"] == rows

@@ -1,0 +1,111 @@
+"""Slices of the experiments behind chapter 8, played again and compared with what they recorded."""
+
+import functools
+import math
+
+import pytest
+import torch
+from test_experiments import experiment
+
+from ganlib import data, networks, record
+
+
+@pytest.fixture(scope="module")
+def mnist_gan():
+    return experiment("mnist_gan")
+
+
+@pytest.fixture(scope="module")
+def throughput():
+    return experiment("throughput")
+
+
+def test_the_first_rounds_are_those_recorded(mnist_gan, real_mnist):
+    played = mnist_gan.opening()
+    assert played == mnist_gan.opening(), "one seed must give one run"
+    if real_mnist is not None:
+        recorded = record.read("mnist_gan")["opening"]
+        for name in ("loss_D", "loss_G"):  # another processor rounds otherwise, and twenty rounds amplify it
+            assert played[name] == pytest.approx(recorded[name], abs=0.02)
+    assert played["loss_D"][0] == pytest.approx(math.log(4), abs=0.05)  # an untrained D answers one half
+
+
+def test_the_record_keeps_its_promises():
+    runs = record.read("mnist_gan")["runs"]
+    assert [run["seed"] for run in runs] == [0, 1, 2, 3, 4]
+    for run in runs:
+        assert run["ema"]["times_floor"] < run["raw"]["times_floor"]
+        assert run["ema"]["confidence"] > 0.9
+        assert run["ema"]["rarest_class"] > 0.05
+
+
+def test_copied_batch_norm_has_eps_for_momentum(mnist_gan):
+    G = networks.MLPGenerator()
+    mnist_gan.copy_batch_norm(G)
+    layers = [layer for layer in G.layers if isinstance(layer, torch.nn.BatchNorm1d)]
+    assert [(layer.num_features, layer.eps, layer.momentum) for layer in layers] == [(n, 0.8, 0.1) for n in (256, 512, 1024)]
+
+
+def test_the_rate_falls_to_zero_in_a_line(mnist_gan):
+    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=2.0)
+    schedule = mnist_gan.linear_decay(optimiser, rounds=8, start=0.5)
+    rates = []
+    for _ in range(8):
+        rates.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        schedule.step()
+    assert rates == [2, 2, 2, 2, 2, 1.5, 1, 0.5] and optimiser.param_groups[0]["lr"] == 0
+
+
+def test_a_short_run_is_scored(mnist_gan, monkeypatch, tmp_path):
+    """Three rounds, kept and read back: a second call trains nothing."""
+    images, labels = data.digits("test")
+    monkeypatch.setattr(mnist_gan.data, "mnist", lambda split="train": data.Digits(images, labels, "digits"))
+    monkeypatch.setattr(mnist_gan, "RUNS", tmp_path)
+    monkeypatch.setattr(mnist_gan, "sample", functools.partial(mnist_gan.sample, n=500))
+    first = mnist_gan.kept("slice", seed=0, rounds=3, batch=32, dropout=0.1, eps_08=True, gamma=0.1, progress=False)
+    monkeypatch.setattr(mnist_gan, "train_once", lambda *a, **k: pytest.fail("it was finished already"))
+    assert mnist_gan.kept("slice") == first
+    assert first["ema"]["times_floor"] > 10 and 0 <= first["ema"]["rarest_class"] <= 0.1
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_products_count_what_a_round_multiplies(throughput, fresh):
+    """Against torch's own count of floating-point operations in a round of either kind."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    batch = 16
+    run = throughput.new_run()
+    reals = torch.zeros(batch, 1, 28, 28)
+    with FlopCounterMode(display=False) as counter:
+        if fresh:
+            next(throughput.training.train(run, iter([reals]), throughput.objectives.nonsaturating, steps=1))
+        else:
+            throughput.shared_round(run, reals)
+    assert counter.get_total_flops() == sum(2 * a * b * c for a, b, c in throughput.products(batch, fresh))
+
+
+def test_every_way_is_timed(throughput):
+    images, labels = data.digits("test")
+    with throughput.raw_mnist(images, labels) as folder:
+        ways = {
+            "usual": lambda: throughput.usual(folder, 32, 3),
+            "ours": lambda: throughput.ours(images, 32, 3),
+            "shared": lambda: throughput.shared(images, 32, 3, autocast=True),
+            "limit": lambda: throughput.limit(32, 3),
+        }
+        rates = throughput.alternate(ways, repeats=2, images_each=96)
+    assert list(rates) == list(ways) and all(len(values) == 2 and min(values) > 0 for values in rates.values())
+
+
+def test_autocast_without_its_cache_sees_weights_change():
+    """Why the bfloat16 runs switch the cache off: with it a second forward pass in one context uses the old weights."""
+    answers = {}
+    for cached in (True, False):
+        layer, x = torch.nn.Linear(4, 1, bias=False), torch.ones(1, 4)
+        with torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=cached):
+            layer(x)
+            with torch.no_grad():
+                layer.weight.fill_(1.0)
+            answers[cached] = layer(x).item()
+    assert answers[False] == 4 and answers[True] != 4

@@ -1,0 +1,134 @@
+"""The Frechet distance against closed forms and scipy's matrix root; intervals against scipy's."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.stats
+import torch
+
+from ganlib.metrics import class_balance, feature_statistics, frechet_distance, mean_interval
+
+
+def sample_with(mean, cov, n=50):
+    """n points whose sample mean and covariance are exactly these."""
+    mean, cov = torch.as_tensor(mean, dtype=torch.float64), torch.as_tensor(cov, dtype=torch.float64)
+    x = torch.randn(n, len(mean), dtype=torch.float64)
+    x = x - x.mean(dim=0)
+    white = torch.linalg.solve_triangular(torch.linalg.cholesky(torch.atleast_2d(torch.cov(x.T))), x.T, upper=False).T
+    return mean + white @ torch.linalg.cholesky(cov).T
+
+
+def random_covariance(d):
+    root = torch.randn(d, d, dtype=torch.float64)
+    return root @ root.T + 0.1 * torch.eye(d, dtype=torch.float64)
+
+
+def test_statistics():
+    mean, cov = torch.tensor([1.0, -2.0], dtype=torch.float64), torch.tensor([[2.0, 0.5], [0.5, 1.0]], dtype=torch.float64)
+    found = feature_statistics(sample_with(mean, cov))
+    torch.testing.assert_close(found, (mean, cov))
+    assert feature_statistics(torch.randn(5, 3))[0].dtype == torch.float64
+    assert feature_statistics(torch.tensor([[1.0], [3.0]]))[1].tolist() == [[2.0]]  # d = 1: still a matrix; divided by n - 1
+
+
+def test_equal_covariances_leave_the_means():
+    cov = random_covariance(4)
+    a, b = sample_with([0.0] * 4, cov), sample_with([1.0, 2.0, 0.0, -2.0], cov, n=70)
+    assert frechet_distance(a, b) == pytest.approx(9, rel=1e-9)
+
+
+def test_commuting_covariances_compare_standard_deviations():
+    """On the same axes: sum of (m_a - m_b)^2 + (s_a - s_b)^2."""
+    basis = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64)).Q
+    s_a, s_b = torch.tensor([1.0, 2.0, 3.0]).double(), torch.tensor([4.0, 0.5, 3.0]).double()
+    a = sample_with([1.0, 1.0, 1.0], basis * s_a**2 @ basis.T)
+    b = sample_with([1.0, 1.0, 3.0], basis * s_b**2 @ basis.T)
+    assert frechet_distance(a, b) == pytest.approx(4 + 9 + 2.25, rel=1e-9)
+
+
+def test_one_dimension():
+    a, b = sample_with([0.0], [[4.0]]), sample_with([3.0], [[25.0]])
+    assert frechet_distance(a, b) == pytest.approx(9 + 9, rel=1e-9)
+
+
+def test_the_formula_with_scipys_root():
+    for d in (2, 8, 20):
+        mean_a, mean_b = torch.randn(2, d, dtype=torch.float64)
+        cov_a, cov_b = random_covariance(d), random_covariance(d)
+        root = scipy.linalg.sqrtm((cov_a @ cov_b).numpy())
+        expected = ((mean_a - mean_b) ** 2).sum() + cov_a.trace() + cov_b.trace() - 2 * np.trace(root).real
+        assert frechet_distance(sample_with(mean_a, cov_a), sample_with(mean_b, cov_b)) == pytest.approx(
+            expected.item(), rel=1e-7
+        )
+
+
+def test_properties_of_a_distance():
+    a, b = torch.randn(60, 5, dtype=torch.float64), 2 * torch.randn(80, 5, dtype=torch.float64) + 1
+    distance = frechet_distance(a, b)
+    assert frechet_distance(b, a) == pytest.approx(distance, rel=1e-9)
+    assert frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
+    assert frechet_distance(a, a.flip(0)) >= 0
+    turn = torch.linalg.qr(torch.randn(5, 5, dtype=torch.float64)).Q
+    shift = torch.randn(5, dtype=torch.float64)
+    assert frechet_distance(a @ turn + shift, b @ turn + shift) == pytest.approx(distance, rel=1e-9)
+    assert frechet_distance(3 * a, 3 * b) == pytest.approx(9 * distance, rel=1e-9)
+    assert frechet_distance(a[torch.randperm(60)], b) == pytest.approx(distance, rel=1e-9)
+
+
+def test_features_on_a_line_in_space():
+    """A singular covariance, as of dead features, makes neither complex numbers nor NaN."""
+    line = torch.randn(30, 1, dtype=torch.float64) * torch.tensor([1.0, 2.0, 0.0], dtype=torch.float64)
+    assert frechet_distance(line, line) == pytest.approx(0, abs=1e-6)
+    assert frechet_distance(line, line + torch.tensor([0.0, 0.0, 2.0])) == pytest.approx(4, abs=1e-6)
+
+
+def test_float32_features_are_compared_in_float64():
+    a, b = torch.randn(500, 16) + 1000, torch.randn(500, 16) + 1000
+    assert frechet_distance(a, b) == frechet_distance(a.double(), b.double())
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("a", "b", "words"),
+    [
+        (torch.randn(5, 5), torch.randn(9, 5), r"n > d, got \(5, 5\)"),
+        (torch.randn(9, 5), torch.randn(0, 5), r"n > d, got \(0, 5\)"),
+        (torch.randn(9), torch.randn(9), r"\(n, d\) with n > d, got \(9,\)"),
+        (torch.tensor(1.0), torch.tensor(1.0), r"\(n, d\) with n > d, got \(\)"),
+        (torch.randn(9, 3), torch.randn(9, 4), "one number of features, got 3 and 4"),
+        (torch.randn(9, 3), torch.full((9, 3), torch.nan), "must be finite, got 27 values"),
+        (torch.randn(9, 3), torch.randn(9, 3, device="meta"), "a is on cpu, b on meta"),
+    ],
+)
+def test_bad_features_are_refused(a, b, words):
+    with pytest.raises(ValueError, match=words):
+        frechet_distance(a, b)
+
+
+def test_class_balance():
+    probabilities = torch.tensor([[0.1, 0.9, 0.0], [0.2, 0.7, 0.1], [0.8, 0.1, 0.1], [0.4, 0.6, 0.0]])
+    assert class_balance(probabilities).tolist() == [0.25, 0.75, 0.0]
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("shape", [(0, 3), (3,)])
+def test_no_probabilities(shape):
+    with pytest.raises(ValueError, match=rf"\(n, classes\) with n >= 1, got \({shape[0]}"):
+        class_balance(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("level", [0.5, 0.95, 0.99])
+def test_mean_interval(level):
+    values = [1.0, 2.5, 0.3, 4.0, 2.2]
+    mean, half = mean_interval(values, level)
+    low, high = scipy.stats.t.interval(level, 4, loc=np.mean(values), scale=scipy.stats.sem(values))
+    assert (mean - half, mean + half) == pytest.approx((low, high))
+    assert mean_interval([2.0, 2.0, 2.0]) == (2.0, 0.0)
+    assert mean_interval(values) == mean_interval(values, 0.95)
+
+
+def test_intervals_that_make_no_sense():
+    with pytest.raises(ValueError, match="at least two values, got 1"):
+        mean_interval([1.0])
+    with pytest.raises(ValueError, match=r"level must lie in \(0, 1\), got 95"):
+        mean_interval([1.0, 2.0], 95.0)

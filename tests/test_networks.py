@@ -1,0 +1,188 @@
+"""The MLP pair of chapter 8 and the classifier: counts in closed form, shapes, and what is absent (eps = 0.8, a sigmoid)."""
+
+import hashlib
+import json
+import math
+from importlib.resources import files
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+
+from ganlib import data, networks, record
+from ganlib.networks import DigitClassifier, MLPDiscriminator, MLPGenerator, classify, digit_classifier
+
+
+def count(network):
+    return sum(p.numel() for p in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("z_dim", "widths", "shape"),
+    [(100, (128, 256, 512, 1024), (1, 28, 28)), (3, (4, 5), (2, 3, 4)), (2, (6,), (1, 1, 2))],
+)
+def test_parameters_of_g(z_dim, widths, shape):
+    """Each layer has in * out + out; each hidden layer but the first has a BatchNorm with 2 * out."""
+    sizes = [z_dim, *widths, math.prod(shape)]
+    expected = sum((a + 1) * b for a, b in pairwise(sizes)) + 2 * sum(widths[1:])
+    assert count(MLPGenerator(z_dim, widths, shape)) == expected
+
+
+def test_parameters_of_d():
+    assert count(MLPDiscriminator()) == 785 * 512 + 513 * 256 + 257 == 533_505
+    assert count(MLPDiscriminator((2, 3, 4), (5,))) == 25 * 5 + 6
+
+
+def test_g_is_the_pair_of_the_book():
+    G = MLPGenerator()
+    kinds = [type(layer).__name__ for layer in G.layers]
+    hidden = ["Linear", "BatchNorm1d", "LeakyReLU"]
+    assert kinds == ["Linear", "LeakyReLU", *hidden, *hidden, *hidden, "Linear", "Tanh"]
+    assert [layer.out_features for layer in G.layers if isinstance(layer, nn.Linear)] == [128, 256, 512, 1024, 784]
+    norms = [layer for layer in G.layers if isinstance(layer, nn.BatchNorm1d)]
+    assert [(norm.eps, norm.momentum) for norm in norms] == [(1e-5, 0.1)] * 3  # BatchNorm1d(n, 0.8) would set eps
+    slopes = {
+        layer.negative_slope for net in (G, MLPDiscriminator()) for layer in net.layers if isinstance(layer, nn.LeakyReLU)
+    }
+    assert slopes == {0.2}
+
+
+def test_d_is_the_pair_of_the_book():
+    kinds = [type(layer).__name__ for layer in MLPDiscriminator().layers]
+    assert kinds == ["Flatten", "Linear", "LeakyReLU", "Linear", "LeakyReLU", "Linear"]  # no sigmoid, no BatchNorm
+
+
+def test_shapes_and_ranges():
+    G, D = MLPGenerator(), MLPDiscriminator()
+    z = G.sample_z(5)
+    assert z.shape == (5, 100)
+    images = G(z)
+    assert images.shape == (5, 1, 28, 28)
+    assert -1 <= images.min() < images.max() <= 1
+    logits = D(images)
+    assert logits.shape == (5,)
+    small = MLPGenerator(3, (4,), (2, 3, 5))
+    assert small(small.sample_z(1)).shape == (1, 2, 3, 5)
+
+
+def test_d_gives_logits_without_bounds():
+    D = MLPDiscriminator((1, 1, 2), (4,))
+    with torch.no_grad():
+        for layer in D.layers:
+            if isinstance(layer, nn.Linear):
+                layer.weight.fill_(10.0)
+                layer.bias.zero_()
+    logits = D(torch.tensor([[[[1.0, 1.0]]], [[[-1.0, -1.0]]]]))
+    assert logits.tolist() == pytest.approx([800.0, -160.0])
+
+
+def test_g_by_hand():
+    """One hidden layer: tanh(W2 leaky(W1 z + b1) + b2), laid out row by row."""
+    G = MLPGenerator(2, (3,), (1, 2, 2)).double()
+    first, _, last, _ = G.layers
+    z = G.sample_z(4)
+    assert z.dtype == torch.float64
+    inner = z @ first.weight.T + first.bias
+    inner = torch.where(inner > 0, inner, 0.2 * inner)
+    expected = torch.tanh(inner @ last.weight.T + last.bias).reshape(4, 1, 2, 2)
+    torch.testing.assert_close(G(z), expected)
+
+
+def test_batch_norm_in_training_is_normalisation_over_the_batch():
+    G = MLPGenerator(2, (3, 4), (1, 1, 1))
+    seen = []
+    G.layers[3].register_forward_hook(lambda layer, args, out: seen.append((args[0], out)))
+    G(G.sample_z(200))
+    (before, after), norm = seen[0], G.layers[3]
+    expected = (before - before.mean(dim=0)) / (before.var(dim=0, unbiased=False) + 1e-5).sqrt()
+    torch.testing.assert_close(after, expected)
+    torch.testing.assert_close(norm.running_mean, 0.1 * before.mean(dim=0))
+
+
+def test_latents_are_standard_normal_and_follow_the_seed():
+    G = MLPGenerator(50, (2,), (1, 1, 1))
+    torch.manual_seed(4)
+    z = G.sample_z(2000)
+    n = z.numel()
+    assert abs(z.mean().item()) < 5 / n**0.5
+    assert abs(z.var().item() - 1) < 5 * (2 / n) ** 0.5
+    torch.manual_seed(4)
+    assert torch.equal(z, G.sample_z(2000))
+    assert G.to("meta").sample_z(2).device.type == "meta"
+
+
+@pytest.mark.usefixtures("unchecked")
+class TestErrors:
+    @pytest.mark.parametrize("shape", [(100,), (4, 99), (0, 100), (4, 100, 1)])
+    def test_z(self, shape):
+        with pytest.raises(ValueError, match=rf"z must have shape \(batch, 100\).*got \({shape[0]}"):
+            MLPGenerator()(torch.zeros(shape))
+
+    @pytest.mark.parametrize("shape", [(4, 784), (4, 1, 28, 27), (4, 3, 28, 28), (0, 1, 28, 28), (1, 28, 28)])
+    def test_images(self, shape):
+        with pytest.raises(ValueError, match=rf"images must have shape \(batch, 1, 28, 28\).*got \({shape[0]}"):
+            MLPDiscriminator()(torch.zeros(shape))
+        with pytest.raises(ValueError, match=rf"images must have shape \(batch, 1, 28, 28\).*got \({shape[0]}"):
+            DigitClassifier()(torch.zeros(shape))
+
+    @pytest.mark.parametrize("n", [0, -1])
+    def test_no_latents(self, n):
+        with pytest.raises(ValueError, match=f"n must be at least 1, got {n}"):
+            MLPGenerator().sample_z(n)
+
+    def test_dtype_and_device_are_named_by_torch(self):
+        with pytest.raises(RuntimeError, match="same dtype, but got Byte and Float"):
+            MLPDiscriminator()(torch.zeros(2, 1, 28, 28, dtype=torch.uint8))
+        with pytest.raises(RuntimeError, match=r"cpu.*meta"):
+            MLPDiscriminator()(torch.zeros(2, 1, 28, 28, device="meta"))
+
+
+def test_the_classifier_is_small_and_whole():
+    classifier = digit_classifier()
+    assert count(classifier) == (25 + 1) * 16 + (25 * 16 + 1) * 32 + (32 * 49 + 1) * 64 + 65 * 10
+    assert not classifier.training
+
+
+def test_classify_in_pieces_is_classify_at_once():
+    classifier = digit_classifier()
+    images, _ = data.digits("test")
+    features, probabilities = classify(classifier, images[:50], batch=7)
+    assert features.shape == (50, 64)
+    assert probabilities.shape == (50, 10)
+    torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(50))
+    whole = classify(classifier, data.to_float(images[:50]))
+    torch.testing.assert_close(features, whole[0], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(probabilities, classifier(data.to_float(images[:50])).softmax(dim=1), rtol=1e-4, atol=1e-4)
+    assert not features.requires_grad
+    with pytest.raises(ValueError, match="batch >= 1"):
+        classify(classifier, images[:0])
+
+
+def test_the_weights_are_those_of_the_manifest_and_the_record():
+    folder = files("ganlib") / "weights"
+    name = "digit_classifier.safetensors"
+    found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    assert json.loads((folder / "manifest.json").read_text())[name]["sha256"] == found
+    assert record.read("digit_classifier")["sha256"] == found
+
+
+def test_other_weights_are_refused(tmp_path, monkeypatch):
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    original = files("ganlib") / "weights"
+    (folder / "manifest.json").write_text((original / "manifest.json").read_text())
+    content = bytearray((original / "digit_classifier.safetensors").read_bytes())
+    content[-1] ^= 1
+    (folder / "digit_classifier.safetensors").write_bytes(content)
+    monkeypatch.setattr(networks, "files", lambda package: tmp_path)
+    found = hashlib.sha256(content).hexdigest()
+    with pytest.raises(ValueError, match=rf"has SHA-256 {found}, expected [0-9a-f]{{64}}: reinstall"):
+        digit_classifier()
+
+
+def test_the_classifier_reads_digits_it_never_saw():
+    """scikit-learn's digits, another hand and another scanner: 96.6 % measured."""
+    images, labels = data.digits("train")
+    _, probabilities = classify(digit_classifier(), images)
+    assert (probabilities.argmax(dim=1) == labels).double().mean() > 0.9

@@ -1,0 +1,170 @@
+"""Penalties against gradients taken by hand."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from ganlib import networks
+from ganlib.penalties import gradient_penalty, input_grad, r1, r2
+
+w = torch.tensor([3.0, -4.0], dtype=torch.float64)  # |w| = 5
+A = torch.tensor([[2.0, 1.0], [1.0, -3.0]], dtype=torch.float64)
+
+
+def linear(x):
+    return x @ w + 7
+
+
+def quadratic(x):
+    """x'Ax/2, whose gradient is Ax."""
+    return ((x @ A) * x).sum(dim=1) / 2
+
+
+@pytest.fixture
+def points():
+    reals, fakes = torch.randn(2, 40, 2, dtype=torch.float64)
+    return reals, fakes
+
+
+def test_the_gradient_of_a_quadratic(points):
+    reals, _ = points
+    torch.testing.assert_close(input_grad(linear, reals), w.expand(40, 2))
+    torch.testing.assert_close(input_grad(quadratic, reals), reals @ A)
+
+
+def test_the_gradient_of_images():
+    D = networks.MLPDiscriminator((1, 4, 4), (8,)).double()
+    images = torch.randn(5, 1, 4, 4, dtype=torch.float64)
+    gradient = input_grad(D, images)
+    assert gradient.shape == images.shape
+    step = 1e-6 * torch.randn_like(images)
+    rise = D(images + step) - D(images - step)
+    torch.testing.assert_close(rise, 2 * (gradient * step).flatten(1).sum(dim=1), rtol=1e-6, atol=1e-12)
+
+
+def test_the_samples_given_are_left_alone(points):
+    reals, fakes = points
+    fakes.requires_grad_()
+    for penalty in (r1, r2):
+        penalty(quadratic, reals, fakes)
+    assert not reals.requires_grad
+    assert fakes.grad is None
+
+
+@pytest.mark.parametrize("gamma", [1.0, 10.0, 0.3])
+def test_r1_and_r2_by_hand(points, gamma):
+    reals, fakes = points
+    for penalty, samples in ((r1, reals), (r2, fakes)):
+        assert penalty(linear, reals, fakes, gamma=gamma).item() == pytest.approx(gamma / 2 * 25, rel=1e-14)
+        by_hand = gamma / 2 * ((samples @ A) ** 2).sum() / len(samples)
+        torch.testing.assert_close(penalty(quadratic, reals, fakes, gamma=gamma), by_hand)
+    assert r1(linear, reals, fakes).item() == pytest.approx(10 / 2 * 25)  # the default weight is 10
+    assert r2(linear, reals, fakes).item() == pytest.approx(10 / 2 * 25)
+
+
+def test_points_on_a_line_without_a_second_axis():
+    x = torch.tensor([1.0, 2.0, 3.0])
+    assert r1(lambda x: x**2, x, x, gamma=1.0).item() == pytest.approx((4 + 16 + 36) / 3 / 2)
+    assert gradient_penalty(lambda x: 3 * x, x, x).item() == pytest.approx(40)
+
+
+@pytest.mark.parametrize(("length", "expected"), [(1.0, 0.0), (5.0, 160.0), (0.5, 2.5)])
+def test_gradient_penalty_of_a_plane(points, length, expected):
+    """10 (|w| - 1)^2 wherever the points are: zero for |w| = 1 and for no other, smaller or larger."""
+    reals, fakes = points
+    found = gradient_penalty(lambda x: linear(x) * (length / 5), reals, fakes)
+    assert found.item() == pytest.approx(expected, abs=1e-12)
+    assert gradient_penalty(lambda x: linear(x) * (length / 5), reals, fakes, weight=0.1, target=0.0).item() == pytest.approx(
+        0.1 * length**2
+    )
+
+
+def test_gradient_penalty_looks_between_the_pairs():
+    """D(x) = x^2/2 has gradient x: on the segment from 0 to 1, E (u - 1)^2 = 1/3 for uniform u."""
+    n = 40_000
+    fakes, reals = torch.zeros(n, 1), torch.ones(n, 1)
+    found = gradient_penalty(lambda x: x.square().sum(dim=1) / 2, reals, fakes, weight=1.0).item()
+    assert abs(found - 1 / 3) < 5 * (4 / 45 / n) ** 0.5  # five standard errors; the variance of (u - 1)^2 is 1/5 - 1/9 = 4/45
+    seen = []
+    gradient_penalty(lambda x: (seen.append(x), x.sum(dim=1))[1], 2 * reals, -1 * reals)
+    (x,) = seen
+    assert x.min() >= -1 and x.max() <= 2 and x.min() < -0.99 and x.max() > 1.99
+
+
+def test_one_share_a_sample():
+    """All pixels of an image move together: the point lies on the segment, not in the box around it."""
+    reals, fakes = torch.ones(6, 1, 3, 3), torch.zeros(6, 1, 3, 3)
+    seen = []
+    gradient_penalty(lambda x: (seen.append(x.detach()), x.flatten(1).sum(dim=1))[1], reals, fakes)
+    (x,) = seen
+    assert (x.flatten(1).std(dim=1) == 0).all()
+    assert x[:, 0, 0, 0].unique().numel() == 6
+
+
+def test_a_flat_d_has_a_finite_gradient_penalty_to_learn_from():
+    """|g| has no derivative at g = 0; it must count as 0 there, or one flat sample would make every weight NaN."""
+    weight = torch.zeros(2, requires_grad=True)
+    x = torch.randn(4, 2)
+    penalty = gradient_penalty(lambda x: x @ weight, x, x)
+    assert penalty.item() == 10
+    (slope,) = torch.autograd.grad(penalty, weight)
+    assert slope.tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("penalty", [r1, r2, gradient_penalty])
+def test_a_penalty_can_be_differentiated_in_the_weights(penalty, points):
+    """For D(x) = v.x: d/dv gamma/2 |v|^2 = gamma v, and d/dv weight (|v| - 1)^2 = 2 weight (|v| - 1) v/|v|."""
+    reals, fakes = points
+    v = w.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(penalty(lambda x: x @ v, reals, fakes), v)
+    torch.testing.assert_close(slope, 10 * w if penalty is not gradient_penalty else 20 * 4 / 5 * w)
+
+
+@pytest.mark.parametrize("penalty", [r1, r2])
+def test_the_order_of_a_batch_is_nothing(penalty, points):
+    reals, fakes = points
+    order = torch.randperm(40)
+    torch.testing.assert_close(penalty(quadratic, reals[order], fakes[order]), penalty(quadratic, reals, fakes))
+
+
+def test_weights_are_set_by_partial(points):
+    reals, fakes = points
+    assert partial(r1, gamma=2.0)(linear, reals, fakes).item() == pytest.approx(25)
+    assert r1(linear, reals, fakes, gamma=0.0) == 0
+
+
+def test_a_penalty_of_an_image_discriminator_trains_it():
+    D = networks.MLPDiscriminator((1, 4, 4), (8,))
+    images = torch.randn(5, 1, 4, 4)
+    gradient_penalty(D, images, -images).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in D.parameters() if p.ndim == 2)
+
+
+@pytest.mark.usefixtures("unchecked")
+class TestErrors:
+    def test_empty(self):
+        for penalty in (r1, r2, gradient_penalty):
+            with pytest.raises(ValueError, match=r"at least one sample, got shape \(0, 2\)"):
+                penalty(linear, torch.zeros(0, 2), torch.zeros(0, 2))
+
+    def test_logits_of_the_wrong_shape(self):
+        with pytest.raises(ValueError, match=r"D must return logits of shape \(3,\), got \(3, 1\)"):
+            r1(nn.Linear(2, 1), torch.zeros(3, 2), torch.zeros(3, 2))
+
+    def test_dtype(self):
+        with pytest.raises(TypeError, match=r"x must be floating point, got torch.uint8"):
+            input_grad(linear, torch.zeros(3, 2, dtype=torch.uint8))
+
+    @pytest.mark.parametrize(
+        ("fakes", "words"),
+        [
+            (torch.zeros(4, 2), r"\(3, 2\).*\(4, 2\)"),
+            (torch.zeros(3, 2, dtype=torch.float64), "torch.float32.*torch.float64"),
+            (torch.zeros(3, 2, device="meta"), "cpu.*meta"),
+        ],
+    )
+    def test_reals_and_fakes_that_do_not_match(self, fakes, words):
+        with pytest.raises(ValueError, match="one shape, dtype and device.*" + words):
+            gradient_penalty(linear, torch.zeros(3, 2), fakes)

@@ -1,0 +1,274 @@
+"""Figures: described, labelled, in the book's look, and closed once they are shown."""
+
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ganlib import show
+
+ALT = "A line that rises from the origin. It has a second sentence."
+
+
+@pytest.fixture(autouse=True)
+def shown(monkeypatch):
+    """What a notebook receives: a list of (data, metadata)."""
+    received = []
+
+    def display(data, metadata, raw):
+        assert raw
+        received.append((data, metadata))
+
+    monkeypatch.setattr("IPython.display.display", display)
+    yield received
+    plt.close("all")
+
+
+def drawn(level=1.0, **options):
+    fig, ax = show.figure(**options)
+    ax.plot([0, 1], [0, level])
+    ax.set_xlabel("time (s)")
+    ax.set_ylabel("length (m)")
+    return fig
+
+
+def picture(received):
+    data, _ = received[-1]
+    return Image.open(io.BytesIO(data["image/png"]))
+
+
+def test_publish(shown):
+    assert show.publish(drawn(), alt=ALT, caption="Seed 0, 3 s.") is None
+    ((data, metadata),) = shown
+    assert metadata == {"image/png": {"alt": f"{ALT} Seed 0, 3 s."}}
+    assert set(data) == {"image/png", "text/plain"}
+    assert data["text/plain"] == "A line that rises from the origin"
+    assert picture(shown).format == "PNG"
+    assert picture(shown).width == int(6.4 * 144)
+    assert plt.get_fignums() == []
+
+
+def test_the_description_without_a_caption(shown):
+    show.publish(drawn(), alt=ALT)
+    assert shown[0][1]["image/png"]["alt"] == ALT
+
+
+def test_the_caption_is_in_the_picture(shown):
+    show.publish(drawn(), alt=ALT)
+    show.publish(drawn(), alt=ALT, caption="MNIST, 20,000 rounds, seed 0.")
+    without, with_caption = (np.asarray(Image.open(io.BytesIO(data["image/png"]))) for data, _ in shown)
+    assert not np.array_equal(without[-40:], with_caption[-40:])
+
+
+def test_figures_are_transparent_and_the_same_each_time(shown):
+    for _ in range(2):
+        show.publish(drawn(), alt=ALT)
+    assert shown[0][0]["image/png"] == shown[1][0]["image/png"]
+    pixels = np.asarray(picture(shown).convert("RGBA"))
+    assert pixels[0, 0, 3] == 0
+    assert b"Software" not in shown[0][0]["image/png"]
+
+
+def test_text_is_in_a_grey_that_shows_on_both_pages():
+    def contrast(a, b):
+        def luminance(hex_color):
+            channels = [int(hex_color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+            linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+            return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+        low, high = sorted((luminance(a), luminance(b)))
+        return (high + 0.05) / (low + 0.05)
+
+    for color in (show.GREY, show.REAL):
+        assert contrast(color, "#ffffff") > 4.2
+        assert contrast(color, "#000000") > 4.2
+    for color in (show.FAKE, show.D_COLOR, show.OTHER, show.PINK):  # lines need 3 : 1
+        assert contrast(color, "#ffffff") > 3
+        assert contrast(color, "#000000") > 3
+    assert len({show.REAL, show.FAKE, show.D_COLOR, show.OTHER, show.PINK}) == 5
+
+
+def test_the_look_does_not_leak():
+    before = dict(plt.rcParams)
+    show.publish(drawn(), alt=ALT)
+    assert dict(plt.rcParams) == before
+
+
+@pytest.mark.parametrize("alt", ["", "   ", "a plot"])
+def test_a_figure_needs_a_description(alt, shown):
+    with pytest.raises(ValueError, match=f"describe the figure in a sentence, got '{alt}'"):
+        show.publish(drawn(), alt=alt)
+    with pytest.raises(ValueError, match="describe the figure"):
+        show.animate([drawn()], alt=alt)
+    assert shown == []
+
+
+@pytest.mark.parametrize("axis", ["x", "y"])
+def test_an_axis_with_numbers_needs_a_label(axis, shown):
+    fig = drawn()
+    fig.axes[0].set(**{f"{axis}label": ""})
+    with pytest.raises(ValueError, match=f"the {axis} axis of panel 0 has numbers but no label"):
+        show.publish(fig, alt=ALT)
+    assert shown == []
+
+
+def test_an_axis_without_numbers_needs_none(shown):
+    fig, ax = show.figure()
+    ax.set_axis_off()
+    show.publish(fig, alt=ALT)
+    fig, ax = show.figure()
+    ax.set(xticks=[], yticks=[])
+    show.publish(fig, alt=ALT)
+    assert len(shown) == 2
+
+
+def test_panels_that_share_an_axis_share_its_label(shown):
+    fig, axes = show.figure(rows=2, sharex=True)
+    for ax in axes:
+        ax.plot([0, 1])
+        ax.set_ylabel("loss (nats)")
+    with pytest.raises(ValueError, match="x axis of panel 1"):
+        show.publish(fig, alt=ALT)
+    axes[1].set_xlabel("round")
+    show.publish(fig, alt=ALT)
+    assert len(shown) == 1
+
+
+def test_animate_ends_with_the_state_a_still_viewer_sees(shown):
+    levels = (0.2, 0.6, 1.0)
+
+    def frame(level):
+        fig, ax = show.figure(height=2.0)
+        ax.set_axis_off()
+        ax.fill([0, 1, 1, 0], [0, 0, 1, 1], color=(level, 0, 1 - level))
+        return fig
+
+    show.animate([frame(level) for level in levels], alt=ALT, seconds=3.0)
+    assert plt.get_fignums() == []
+    (_, metadata), film = shown[0], picture(shown)
+    assert metadata["image/png"]["alt"] == f"Animation. {ALT}"
+    assert film.default_image and film.n_frames == 4  # the still picture and three frames
+    assert film.info["loop"] == 0
+    colors, durations = [], []
+    for index in range(4):
+        film.seek(index)
+        colors.append(film.convert("RGBA").getpixel((film.width // 2, film.height // 2))[0] / 255)
+        durations.append(film.info.get("duration"))
+    assert colors == pytest.approx([1.0, 0.2, 0.6, 1.0], abs=0.02)
+    assert durations[1:] == [1000, 1000, 2000]
+
+
+def test_every_frame_keeps_its_colors(shown):
+    """An animated PNG has one palette; a frame must not be shown with that of another."""
+    frames, originals = [], []
+    for hue in np.linspace(0, 1, 12, endpoint=False):
+        fig, ax = show.figure(height=2.0)
+        ax.set_axis_off()
+        ax.fill([0, 1, 1, 0], [0, 0, 1, 1], color=plt.cm.hsv(hue))
+        frames.append(fig)
+        originals.append(np.array(plt.cm.hsv(hue)[:3]) * 255)
+    show.animate(frames, alt=ALT)
+    film = picture(shown)
+    for index, original in enumerate(originals):
+        film.seek(index + 1)
+        found = film.convert("RGBA").getpixel((film.width // 2, film.height // 2))[:3]
+        assert np.abs(np.array(found) - original).max() < 12
+
+
+def test_an_animation_keeps_its_greys(shown):
+    ramp = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
+
+    def frame(images):
+        fig, _ = show.image_grid(images)
+        return fig
+
+    show.animate([frame(ramp), frame(255 - ramp)], alt=ALT)
+    film = picture(shown)
+    film.seek(1)
+    greys = np.asarray(film.convert("RGBA"))[..., 0]
+    assert len(np.unique(greys)) > 60  # of 256; a general quantiser leaves 17
+
+
+def test_animate_puts_the_caption_on_each_frame(shown):
+    show.animate([drawn(0.5), drawn(1.0)], alt=ALT, caption="Seed 0.")
+    assert shown[0][1]["image/png"]["alt"] == f"Animation. {ALT} Seed 0."
+
+
+def test_animations_that_are_refused(shown):
+    with pytest.raises(ValueError, match="at least one figure, got none"):
+        show.animate([], alt=ALT)
+    with pytest.raises(ValueError, match=r"one size.*\(6.4, 2.0\), \(6.4, 3.0\)"):
+        show.animate([drawn(height=2.0), drawn(height=3.0)], alt=ALT)
+    with pytest.raises(ValueError, match=r"seconds be positive.* and 0"):
+        show.animate([drawn()], alt=ALT, seconds=0.0)
+    assert shown == []
+
+
+def sheet_of(ax):
+    return np.ma.filled(ax.images[0].get_array().astype(float), np.nan)
+
+
+def test_image_grid_lays_images_row_by_row():
+    images = torch.linspace(-1, 1, 5)[:, None, None, None].expand(5, 1, 3, 2)
+    fig, ax = show.image_grid(images, columns=3, gap=1, title="five")
+    sheet = sheet_of(ax)
+    assert sheet.shape == (2 * 3 + 1, 3 * 2 + 2)
+    expected = np.full((7, 8), np.nan)
+    for index, value in enumerate([0, 0.25, 0.5, 0.75, 1]):
+        top, left = 4 * (index // 3), 3 * (index % 3)
+        expected[top : top + 3, left : left + 2] = value
+    np.testing.assert_array_equal(sheet, expected)
+    assert ax.figure is fig
+    assert ax.get_title() == "five"
+    assert ax.images[0].get_clim() == (0, 1)
+
+
+def test_bytes_and_floats_look_alike():
+    images = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
+    (_, first), (_, second) = show.image_grid(images), show.image_grid(images.float() / 127.5 - 1)
+    np.testing.assert_allclose(sheet_of(first), sheet_of(second), atol=1e-6)
+
+
+def test_gaps_are_transparent(shown):
+    fig, ax = show.image_grid(torch.full((2, 1, 4, 4), 255, dtype=torch.uint8), columns=2, gap=4)
+    rgba = ax.images[0].to_rgba(ax.images[0].get_array())
+    assert rgba[0, 5, 3] == 0 and rgba[0, 0, 3] == 1
+    assert rgba[0, 0, :3].tolist() == [1, 1, 1]
+    show.publish(fig, alt=ALT)
+    assert plt.get_fignums() == []
+
+
+def test_image_grid_on_given_axes():
+    fig, axes = show.figure(columns=2)
+    found = show.image_grid(torch.zeros(1, 1, 2, 2, requires_grad=True), ax=axes[1])
+    assert found[0] is fig and found[1] is axes[1]
+    assert len(plt.get_fignums()) == 1
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("images", "columns", "words"),
+    [
+        (torch.zeros(3, 4, 4), 10, r"\(n, 1, height, width\).*got \(3, 4, 4\)"),
+        (torch.zeros(3, 3, 4, 4), 10, r"got \(3, 3, 4, 4\)"),
+        (torch.zeros(0, 1, 4, 4), 10, r"n >= 1, got \(0, 1, 4, 4\)"),
+        (torch.full((1, 1, 2, 2), 255.0), 10, r"floats in \[-1, 1\], got torch.float32 from 255 to 255"),
+        (torch.full((1, 1, 2, 2), torch.nan), 10, "from nan to nan"),
+        (torch.zeros(1, 1, 2, 2, dtype=torch.int64), 10, "got torch.int64"),
+        (torch.zeros(1, 1, 2, 2), 0, "columns must be at least 1, got 0"),
+    ],
+)
+def test_images_that_are_refused(images, columns, words):
+    with pytest.raises(ValueError, match=words):
+        show.image_grid(images, columns=columns)
+    assert plt.get_fignums() == []
+
+
+def test_machine_names_a_kind_of_machine(monkeypatch):
+    assert show.machine().endswith("CPU") or torch.cuda.is_available()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA H200")
+    assert show.machine() == "NVIDIA H200"
