@@ -1,0 +1,157 @@
+"""What the book needs of Sphinx beyond its themes: described figures, numbers read from records, the address of the site.
+
+* A figure that a notebook shows with ``ganlib.show`` carries its description in the output's metadata. MyST-NB drops it;
+  here it becomes the image's ``alt``. A figure without one is a warning, and warnings fail the build.
+* Such figures are transparent and drawn in mid-tones: the class ``dark-light`` keeps the theme from laying a pale card
+  under them on dark pages. Animations get the class ``animation``, so that the style sheet can still them.
+* ``{result}`NAME path.to.number format``` prints a recorded number of ``ganlib/results/NAME.json``.
+* On the page of the library a signature reads as it is written in the source, with the names of ``ganlib.types`` linked.
+"""
+
+import ast
+import inspect
+import json
+import textwrap
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from docutils import nodes
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxRole
+from sphinx.util.nodes import make_refnode
+
+logger = logging.getLogger(__name__)
+RESULTS = Path(__file__).parents[2] / "ganlib" / "results"
+
+
+def shown_outputs(cell: dict[str, Any]) -> list[dict[str, Any]]:
+    """The outputs of a code cell that become bundles of mime types in the document, in their order."""
+    return [o for o in cell.get("outputs", []) if o["output_type"] in ("display_data", "execute_result")]
+
+
+def describe_figures(app: Sphinx, doctree: nodes.document) -> None:
+    """Gives every image that a notebook's cell shows its stored description and the classes the style sheet needs.
+
+    Bundles and stored outputs are matched cell by cell and in order, so that several images in one cell keep their own.
+    """
+    path = Path(app.env.doc2path(app.env.docname))
+    if path.suffix != ".ipynb":
+        return
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    for container in doctree.findall(nodes.container):
+        if container.get("nb_element") != "cell_code":
+            continue
+        bundles = [c for c in container.findall(nodes.container) if c.get("nb_element") == "mime_bundle"]
+        if not bundles:
+            continue
+        outputs = shown_outputs(cells[container["cell_index"]])
+        if len(bundles) != len(outputs):  # MyST-NB has left one out, and a description would land on the wrong picture
+            logger.warning(
+                "cell %s shows %s of its %s outputs", container["cell_index"], len(bundles), len(outputs), location=container
+            )
+            continue
+        for bundle, output in zip(bundles, outputs):
+            for image in bundle.findall(nodes.image):
+                describe(image, output, container)
+
+
+def describe(image: nodes.image, output: dict[str, Any], location: nodes.Node) -> None:
+    alt = str(output.get("metadata", {}).get("image/png", {}).get("alt", "")).strip()
+    if not alt:
+        logger.warning("a figure has no description: show it with ganlib.show.publish", location=location)
+    image["alt"] = alt
+    image["classes"] = [*image.get("classes", []), "dark-light", *(["animation"] if alt.startswith("Animation.") else [])]
+
+
+def recorded(text: str, folder: Path = RESULTS) -> str:
+    """The number that ``"NAME path.to.number format"`` names, written in Python's format ("" if none is given).
+
+    Raises:
+        ValueError: the record, the path in it or the format is missing or wrong; the message says which.
+    """
+    name, _, rest = text.strip().partition(" ")
+    path, _, style = rest.strip().partition(" ")
+    file = folder / f"{name}.json"
+    if not path or not file.is_file():
+        raise ValueError(f"{text!r} names no record: expected 'NAME path.to.number format' and a file {name}.json.")
+    value = json.loads(file.read_text(encoding="utf-8"))
+    for key in path.split("."):
+        try:
+            value = value[int(key)] if isinstance(value, list) else value[key]
+        except (KeyError, IndexError, ValueError, TypeError) as error:
+            raise ValueError(f"{name}.json has no {path!r}: it ends before {key!r}.") from error
+    if isinstance(value, (dict, list)):
+        raise ValueError(f"{path!r} in {name}.json is a {type(value).__name__}, expected a number or a word.")
+    try:
+        return format(value, style.strip())
+    except ValueError as error:
+        raise ValueError(f"{value!r} cannot be written as {style!r}: {error}.") from error
+
+
+class ResultRole(SphinxRole):
+    """``{result}`digit_classifier test_accuracy .2%```; a warning, and so a failed build, where there is no such number."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        name = self.text.strip().partition(" ")[0]
+        self.env.note_dependency(str(RESULTS / f"{name}.json"))
+        try:
+            shown = recorded(self.text)
+        except ValueError as error:
+            logger.warning("result: %s", error, location=self.get_location())
+            shown = "?"
+        return [nodes.inline(self.rawtext, shown, classes=["result"])], []
+
+
+def set_site_address(app: Sphinx, config: Config) -> None:
+    """Pages of github.com/OWNER/REPO lie at OWNER.github.io/REPO: one address in the configuration is enough."""
+    owner, _, repository = urlsplit(config.html_theme_options["repository_url"]).path.strip("/").partition("/")
+    config.ogp_site_url = config.html_baseurl = f"https://{owner}.github.io/{repository}/"
+
+
+def written_signature(app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str, returns: str) -> Any:
+    """The parameters and the result of a function as its source spells them: ``Logits``, not what jaxtyping makes of it."""
+    function = obj.__dict__.get("__init__") if inspect.isclass(obj) else inspect.unwrap(obj)
+    try:
+        node = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    except (TypeError, OSError, SyntaxError):  # no source of its own: a dataclass's __init__, for instance
+        return None
+    if not isinstance(node, ast.FunctionDef):
+        return None
+    positional = node.args.args
+    if positional and positional[0].arg == "self":
+        positional.pop(0)
+    return f"({ast.unparse(node.args)})", ast.unparse(node.returns) if node.returns and not inspect.isclass(obj) else ""
+
+
+def escape_bars(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """|x| in a docstring is an absolute value, not reStructuredText's substitution."""
+    lines[:] = [line.replace("|", r"\|") for line in lines]
+
+
+def link_types(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.Node) -> nodes.Node | None:
+    """``Logits`` in any module means ``ganlib.types.Logits``."""
+    target = f"ganlib.types.{node.get('reftarget')}"
+    entry = env.get_domain("py").objects.get(target) if node.get("refdomain") == "py" else None
+    return None if entry is None else make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, content, target)
+
+
+def drop_thebe(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document) -> None:
+    """Jupyter Book loads Thebe whether or not a page offers it, and declares its constants twice, which is an error."""
+    scripts = context.get("script_files", [])
+    context["script_files"] = [s for s in scripts if "thebe" not in f"{s.filename} {s.attributes}".lower()]
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("config-inited", set_site_address)
+    app.connect("doctree-read", describe_figures)
+    app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("autodoc-process-signature", written_signature)
+    app.connect("autodoc-process-docstring", escape_bars)
+    app.connect("missing-reference", link_types)
+    app.add_role("result", ResultRole())
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
