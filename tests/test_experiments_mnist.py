@@ -59,8 +59,7 @@ def test_the_rate_falls_to_zero_in_a_line(mnist_gan):
 
 def test_a_short_run_is_scored(mnist_gan, monkeypatch, tmp_path):
     """Three rounds, kept and read back: a second call trains nothing."""
-    images, labels = data.digits("test")
-    monkeypatch.setattr(mnist_gan.data, "mnist", lambda split="train": data.Digits(images, labels, "digits"))
+    monkeypatch.setattr(mnist_gan.data, "mnist", data.digits)
     monkeypatch.setattr(mnist_gan, "RUNS", tmp_path)
     monkeypatch.setattr(mnist_gan, "sample", functools.partial(mnist_gan.sample, n=500))
     first = mnist_gan.kept("slice", seed=0, rounds=3, batch=32, dropout=0.1, eps_08=True, gamma=0.1, progress=False)
