@@ -39,6 +39,12 @@ def add_dropout(D: nn.Module, share: float) -> None:
     D.layers = nn.Sequential(*layers)
 
 
+def fresh_run(G: nn.Module, D: nn.Module, lr: float = 1e-3, betas: Sequence[float] = (0.0, 0.99)) -> training.Run:
+    """A run about to begin, with the optimisers of the chapter: Adam without momentum for both players."""
+    opt_G, opt_D = (torch.optim.Adam(net.parameters(), lr=lr, betas=tuple(betas), fused=True) for net in (G, D))
+    return training.Run(G, D, opt_G, opt_D)
+
+
 def train_once(
     seed: int = 0,
     rounds: int = 8_000,
@@ -62,9 +68,8 @@ def train_once(
         copy_batch_norm(G)
     if dropout:
         add_dropout(D, dropout)
-    opt_G, opt_D = (torch.optim.Adam(net.parameters(), lr=lr, betas=tuple(betas), fused=True) for net in (G, D))
-    run = training.Run(G, D, opt_G, opt_D)
-    schedules = [linear_decay(opt, rounds, decay_from) for opt in (opt_G, opt_D)]
+    run = fresh_run(G, D, lr, betas)
+    schedules = [linear_decay(opt, rounds, decay_from) for opt in (run.opt_G, run.opt_D)]
     penalty = functools.partial(penalties.r1, gamma=gamma) if gamma else None
     game = getattr(objectives, objective)
     begun = time.perf_counter()
@@ -152,13 +157,20 @@ TRIED = {
 
 
 def opening(seed: int = 0, rounds: int = 20) -> dict[str, list[float]]:
-    """Both losses of the first rounds of the recipe: the slice that a test plays again and compares with the record."""
+    """Both losses of the first rounds of the recipe: the slice that a test plays again and compares with the record.
+
+    In double precision, weights drawn in it too: Adam's first steps are signs of gradients, so that a processor which rounds
+    otherwise strays by 0.03 within twenty rounds of single precision.
+    """
     torch.manual_seed(seed)
     images, _ = data.mnist("train")
-    G, D = networks.MLPGenerator(), networks.MLPDiscriminator()
-    opt_G, opt_D = (torch.optim.Adam(net.parameters(), lr=1e-3, betas=(0.0, 0.99), fused=True) for net in (G, D))
-    run = training.Run(G, D, opt_G, opt_D)
-    rows = list(training.train(run, data.batches(images, 256, seed), objectives.nonsaturating, steps=rounds))
+    G, D = networks.MLPGenerator().double(), networks.MLPDiscriminator().double()
+    for layer in [*G.modules(), *D.modules()]:
+        if isinstance(layer, nn.Linear):
+            layer.reset_parameters()
+    run = fresh_run(G, D)
+    doubles = (reals.double() for reals in data.batches(images, 256, seed))
+    rows = list(training.train(run, doubles, objectives.nonsaturating, steps=rounds))
     return {"loss_D": [row.loss_D for row in rows], "loss_G": [row.loss_G for row in rows]}
 
 
