@@ -1,0 +1,41 @@
+"""Features in, a number out. A metric never sees an image: what turns images into features is named beside the number."""
+
+from ganlib.metrics.distances import feature_statistics, frechet_distance, kernel_distance, polynomial_mmd
+from ganlib.metrics.likelihood import parzen_log_likelihood, select_sigma, squared_distances
+from ganlib.metrics.modes import ModeCoverage, mode_coverage
+from ganlib.metrics.neighbours import (
+    DensityCoverage,
+    Memorisation,
+    PrecisionRecall,
+    TwoSample,
+    ball_radii,
+    classifier_two_sample_test,
+    density_coverage,
+    memorisation_test,
+    precision_recall,
+)
+from ganlib.metrics.summaries import check_features, class_balance, mean_interval
+
+__all__ = [
+    "DensityCoverage",
+    "Memorisation",
+    "ModeCoverage",
+    "PrecisionRecall",
+    "TwoSample",
+    "ball_radii",
+    "check_features",
+    "class_balance",
+    "classifier_two_sample_test",
+    "density_coverage",
+    "feature_statistics",
+    "frechet_distance",
+    "kernel_distance",
+    "mean_interval",
+    "memorisation_test",
+    "mode_coverage",
+    "parzen_log_likelihood",
+    "polynomial_mmd",
+    "precision_recall",
+    "select_sigma",
+    "squared_distances",
+]

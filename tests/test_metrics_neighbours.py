@@ -1,0 +1,181 @@
+"""Precision, recall, density, coverage, copies, classifiers and modes: by construction, and against scikit-learn."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import binomtest, entropy
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+
+from ganlib.metrics import (
+    ball_radii,
+    classifier_two_sample_test,
+    density_coverage,
+    memorisation_test,
+    mode_coverage,
+    precision_recall,
+)
+
+
+def radii_of_sklearn(x, k):
+    return NearestNeighbors(n_neighbors=k + 1).fit(x).kneighbors(x)[0][:, k]
+
+
+def regions(real, fake, k):
+    """inside[i, j]: point j of fake lies in the ball of point i of real."""
+    distances = np.linalg.norm(real[:, None] - fake[None], axis=2)
+    return distances <= radii_of_sklearn(real, k)[:, None]
+
+
+@pytest.mark.parametrize("k", [1, 3, 6])
+def test_agreement_with_scikit_learn(k):
+    real, fake = torch.randn(70, 4).double(), 1.3 * torch.randn(50, 4).double() + 0.5
+    a, b = real.numpy(), fake.numpy()
+    assert ball_radii(real, k, block=16).sqrt().numpy() == pytest.approx(radii_of_sklearn(a, k))
+    found = precision_recall(real, fake, k)
+    assert found.precision == pytest.approx(regions(a, b, k).any(axis=0).mean())
+    assert found.recall == pytest.approx(regions(b, a, k).any(axis=0).mean())
+    found = density_coverage(real, fake, k)
+    assert found.density == pytest.approx(regions(a, b, k).sum(axis=0).mean() / k)
+    assert found.coverage == pytest.approx(regions(a, b, k).any(axis=1).mean())
+
+
+def test_collapse_has_precision_without_recall():
+    """Fakes that all sit near one real point are precise; they cover next to nothing, and density does not notice."""
+    real = torch.randn(1500, 2)
+    collapsed = 0.02 * torch.randn(1500, 2)
+    assert precision_recall(real, collapsed).precision > 0.99 and precision_recall(real, collapsed).recall < 0.02
+    assert density_coverage(real, collapsed).density > 0.8 and density_coverage(real, collapsed).coverage < 0.03
+    one = collapsed[:1].expand(1500, 2)  # one image repeated
+    assert precision_recall(real, one).recall == 0
+
+
+def test_noise_has_recall_without_precision():
+    real, noise = torch.randn(1500, 2), 30 * torch.rand(1500, 2) - 15
+    found = precision_recall(real, noise)
+    assert found.precision < 0.2 and found.recall > 0.9
+    assert density_coverage(real, noise).density < 0.2
+
+
+def test_two_samples_of_one_distribution_give_the_floor():
+    """Density 1 and coverage 1 - 2^-k; ten seeds of 2,000 points spread by 0.02."""
+    a, b = torch.randn(2000, 3), torch.randn(2000, 3)
+    found = density_coverage(a, b, k=5)
+    assert found.density == pytest.approx(1, abs=0.06) and found.coverage == pytest.approx(1 - 2**-5, abs=0.02)
+    precision, recall = precision_recall(a, b)
+    assert precision == pytest.approx(recall, abs=0.04) and precision > 0.85
+    assert precision_recall(a, a) == (1, 1)
+
+
+def test_swapping_swaps_and_order_and_turns_change_nothing():
+    real, fake = torch.randn(90, 3).double(), torch.randn(80, 3).double() + 1
+    before = precision_recall(real, fake)
+    assert tuple(precision_recall(fake, real)) == (before.recall, before.precision)
+    turn, shift = torch.linalg.qr(torch.randn(3, 3).double()).Q, torch.randn(3).double()
+    turned = real.flip(0) @ turn + shift, fake[torch.randperm(80)] @ turn + shift
+    assert precision_recall(*turned) == pytest.approx(before)
+    assert density_coverage(*turned) == pytest.approx(density_coverage(real, fake))
+
+
+def test_copies_of_the_training_set_are_caught():
+    train, held_out = torch.randn(600, 8), torch.randn(600, 8)
+    copies = train[torch.randint(600, (800,))] + 0.01 * torch.randn(800, 8)
+    found = memorisation_test(copies, train, held_out)
+    assert found.closer > 0.98 and found.expected == 0.5 and found.p_value < 1e-6
+    assert memorisation_test(copies, held_out, train).p_value > 1 - 1e-6  # one-sided
+    tenth = torch.cat([copies[:80], torch.randn(720, 8)])
+    assert memorisation_test(tenth, train, held_out).closer == pytest.approx(0.55, abs=0.05)
+
+
+def test_an_honest_sampler_is_not_accused():
+    """p-values of 200 honest samplers are uniform, also where the training set is larger or all samples crowd in one place."""
+    for spread, n_train in ((1.0, 120), (0.05, 60)):
+        found = [
+            memorisation_test(spread * torch.randn(90, 2), torch.randn(n_train, 2), torch.randn(60, 2)) for _ in range(200)
+        ]
+        p_values = torch.tensor([test.p_value for test in found])
+        assert found[0].expected == n_train / (n_train + 60)
+        assert p_values.mean().item() == pytest.approx(0.5, abs=0.07)
+        assert (p_values < 0.05).double().mean().item() < 0.1
+
+
+def test_every_point_of_the_pool_equally_often():
+    """No split of the pool differs from another: the test says nothing, which is a p-value of one half."""
+    train, held_out = torch.tensor([[0.0], [1.0]]), torch.tensor([[10.0], [11.0]])
+    assert memorisation_test(torch.cat([train, held_out]), train, held_out) == (0.5, 0.5, 0.5)
+
+
+def test_a_classifier_tells_what_differs():
+    a, far, same = torch.randn(800, 3), torch.randn(900, 3) + 2, torch.randn(800, 3)
+    assert classifier_two_sample_test(a, far).accuracy > 0.85 and classifier_two_sample_test(a, far).p_value < 1e-6
+    found = classifier_two_sample_test(a, same)
+    assert found.accuracy == pytest.approx(0.5, abs=0.06) and found.p_value > 0.01
+    wide = classifier_two_sample_test(a, 3 * torch.randn(800, 3))  # one mean, another spread: a line could not tell
+    assert wide.accuracy > 0.65
+    assert classifier_two_sample_test(a, far, seed=1) == classifier_two_sample_test(a, far, seed=1)
+
+
+def test_its_errors_are_as_rare_as_it_says():
+    p_values = torch.tensor(
+        [classifier_two_sample_test(torch.randn(60, 2), torch.randn(60, 2), seed=s).p_value for s in range(200)]
+    )
+    assert (p_values < 0.05).double().mean() < 0.1 and p_values.mean().item() == pytest.approx(0.55, abs=0.1)
+
+
+def test_it_is_scikit_learns_classifier():
+    a, b = torch.randn(100, 4).double(), torch.randn(100, 4).double() + 0.7
+    shuffle = torch.Generator().manual_seed(3)
+    rows = torch.cat([x[torch.randperm(100, generator=shuffle)] for x in (a, b)]).numpy()
+    order = torch.randperm(200, generator=shuffle).numpy()
+    fitted = KNeighborsClassifier(n_neighbors=5).fit(rows[order[:100]], order[:100] >= 100)
+    expected = fitted.score(rows[order[100:]], order[100:] >= 100)
+    found = classifier_two_sample_test(a, b, k=5, seed=3)
+    assert found.accuracy == pytest.approx(expected)
+    assert found.p_value == pytest.approx(binomtest(round(100 * expected), 100, alternative="greater").pvalue)
+
+
+def test_modes():
+    centres = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    even = centres.repeat(5, 1)
+    assert mode_coverage(even, centres, 0.01) == (4, 1, 0)
+    one = centres[:1].repeat(9, 1)
+    assert mode_coverage(one, centres, 0.01) == (1, 1, pytest.approx(math.log(4)))
+    # at 2.9 standard deviations a sample counts, at 3.1 it does not, but it is still assigned to its nearest centre
+    near_and_far = torch.cat([centres[:1] + torch.tensor([0.029, 0.0]), centres[1:2] + torch.tensor([0.0, -0.031])])
+    assert mode_coverage(near_and_far, centres, 0.01) == (1, 0.5, pytest.approx(math.log(2)))
+    found = mode_coverage(torch.cat([centres[:3], centres[:1]]), centres, 0.1)
+    assert found.modes == 3 and found.reverse_kl == pytest.approx(entropy([0.5, 0.25, 0.25, 0], [0.25] * 4))
+
+
+def test_samples_of_the_mixture_itself():
+    """Within three standard deviations of a normal in the plane lie 1 - exp(-9/2) of it."""
+    centres = torch.cartesian_prod(torch.arange(5.0), torch.arange(5.0))
+    samples = centres[torch.randint(25, (20_000,))] + 0.05 * torch.randn(20_000, 2)
+    found = mode_coverage(samples, centres, 0.05)
+    assert found.modes == 25 and found.share == pytest.approx(1 - math.exp(-4.5), abs=0.003) and found.reverse_kl < 0.002
+
+
+GOOD = torch.zeros(6, 2)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: precision_recall(GOOD[:3], GOOD, 3), "k must lie between 1 and the rows of the smaller set less one, got 3"),
+        (lambda: precision_recall(GOOD, GOOD, 0), "got 0"),
+        (lambda: precision_recall(GOOD, GOOD[:, :1]), "real and fake must have one width, got 2 and 1"),
+        (lambda: density_coverage(GOOD, GOOD, 6), "k must lie between 1 and the number of reals less one, got 6"),
+        (lambda: density_coverage(GOOD, GOOD + torch.inf), "fake must be finite, got 12"),
+        (lambda: memorisation_test(GOOD, GOOD[:0], GOOD), r"train must have shape .* got \(0, 2\)"),
+        (lambda: classifier_two_sample_test(GOOD, GOOD, k=2), "k must be odd and lie between 1 and 6, got 2"),
+        (lambda: classifier_two_sample_test(GOOD, GOOD, k=7), "got 7"),
+        (lambda: classifier_two_sample_test(GOOD[:1], GOOD), "n >= 2"),
+        (lambda: mode_coverage(GOOD, GOOD, 0.0), "std must be positive and finite, got 0.0"),
+        (lambda: mode_coverage(GOOD, GOOD[0], 0.1), r"centres must have shape .* got \(2,\)"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
