@@ -67,12 +67,11 @@ if __name__ == "__main__":
     content = to_bytes(outcome["classifier"].state_dict())
     (WEIGHTS / "digit_classifier.safetensors").write_bytes(content)
     sha256 = hashlib.sha256(content).hexdigest()
-    manifest = {
-        "digit_classifier.safetensors": {
-            "sha256": sha256,
-            "made_by": "experiments/digit_classifier.py",
-            "record": "results/digit_classifier.json",
-        }
+    manifest = json.loads((WEIGHTS / "manifest.json").read_text())
+    manifest["digit_classifier.safetensors"] = {
+        "sha256": sha256,
+        "made_by": "experiments/digit_classifier.py",
+        "record": "results/digit_classifier.json",
     }
     (WEIGHTS / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     record.write("digit_classifier", configuration, {**outcome["figures"], "sha256": sha256}, outcome["seconds"])

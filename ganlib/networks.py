@@ -113,17 +113,45 @@ def digit_classifier() -> DigitClassifier:
     Raises:
         ValueError: the file's sum is another one.
     """
+    classifier = DigitClassifier()
+    classifier.load_state_dict(_shipped_weights("digit_classifier.safetensors"))
+    return classifier.eval()
+
+
+def mnist_generator() -> MLPGenerator:
+    """Chapter 8's averaged generator of seed 0, in evaluation mode on the CPU; ``results/mnist_gan.json`` says how good it is.
+
+    The file is safetensors, so no code is executed, and its SHA-256 is compared with ``weights/manifest.json``. Weights are
+    kept in half precision; the record's figures are those of single precision.
+
+    Raises:
+        ValueError: the file's sum is another one.
+    """
+    G = MLPGenerator()
+    G.load_state_dict(_shipped_weights("mnist_generator.safetensors"))
+    return G.eval()
+
+
+def _shipped_weights(name: str) -> dict[str, Tensor]:
     from safetensors.torch import load
 
     folder = files("ganlib") / "weights"
-    expected = json.loads((folder / "manifest.json").read_text())["digit_classifier.safetensors"]["sha256"]
-    content = (folder / "digit_classifier.safetensors").read_bytes()
+    expected = json.loads((folder / "manifest.json").read_text())[name]["sha256"]
+    content = (folder / name).read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
-        raise ValueError(f"digit_classifier.safetensors has SHA-256 {found}, expected {expected}: reinstall ganlib.")
-    classifier = DigitClassifier()
-    classifier.load_state_dict(load(content))
-    return classifier.eval()
+        raise ValueError(f"{name} has SHA-256 {found}, expected {expected}: reinstall ganlib.")
+    return load(content)
+
+
+@torch.no_grad()
+def sample(G: nn.Module, n: int, seed: int = 1) -> Tensor:
+    """n samples (n, ...) of G, which is left in evaluation mode, from a seed of their own. Introduced in chapter 8.
+
+    The latents are drawn on the CPU, so that a seed means the same samples everywhere.
+    """
+    z = torch.randn(n, G.z_dim, generator=torch.Generator().manual_seed(seed))
+    return torch.cat([G.eval()(chunk) for chunk in z.split(1000)])
 
 
 @torch.no_grad()

@@ -154,7 +154,7 @@ def train(
         penalty: added to D's loss.
         steps: rounds to play.
         d_steps: turns of D a round, the k of Algorithm 1.
-        ema_decay: of G_ema, a round.
+        ema_decay: of G_ema, a round; round n uses min(ema_decay, n / (n + 10)), so that the untrained G is soon forgotten.
 
     Raises:
         ValueError: steps or d_steps is below its minimum.
@@ -167,8 +167,8 @@ def train(
             reals = next(batches)
             loss_D, real_logits, fake_logits = discriminator_step(run, reals, objective, penalty)
         loss_G = generator_step(run, reals, objective)
-        update_ema(run.G_ema, run.G, ema_decay)
         run.step += 1
+        update_ema(run.G_ema, run.G, min(ema_decay, run.step / (run.step + 10)))  # a short memory at first
         prob_real, prob_fake = real_logits.sigmoid().mean(), fake_logits.sigmoid().mean()
         yield Losses(run.step, loss_D.item(), loss_G.item(), prob_real.item(), prob_fake.item())
 

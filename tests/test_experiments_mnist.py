@@ -35,8 +35,21 @@ def test_the_record_keeps_its_promises():
     assert [run["seed"] for run in runs] == [0, 1, 2, 3, 4]
     for run in runs:
         assert run["ema"]["times_floor"] < run["raw"]["times_floor"]
+        assert run["along"][-1]["ema"] == pytest.approx(run["ema"]) and run["along"][-1]["raw"] == pytest.approx(run["raw"])
         assert run["ema"]["confidence"] > 0.9
         assert run["ema"]["rarest_class"] > 0.05
+
+
+def test_what_was_tried_and_the_copied_eps_say_what_the_chapter_says():
+    """Momentum is the large one, D may not be as fast as G, and eps = 0.8 learns more slowly in the mean of five seeds."""
+    tried = {run["name"]: run["ema"]["times_floor"] for run in record.read("mnist_gan_tried")["runs"]}
+    recipe = tried["the recipe, shortened"]
+    assert tried["Adam's betas (0.5, 0.999)"] > 1.5 * recipe
+    assert tried["learning rate 2e-3 for both"] > 1.5 * recipe
+    eps = record.read("mnist_gan_eps")
+    correct, copied = ([run["ema"]["times_floor"] for run in eps[name]] for name in ("correct", "copied"))
+    assert len(correct) == len(copied) == 5
+    assert sum(copied) > 1.1 * sum(correct)
 
 
 def test_copied_batch_norm_has_eps_for_momentum(mnist_gan):
@@ -48,24 +61,51 @@ def test_copied_batch_norm_has_eps_for_momentum(mnist_gan):
 
 def test_the_rate_falls_to_zero_in_a_line(mnist_gan):
     optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=2.0)
-    schedule = mnist_gan.linear_decay(optimiser, rounds=8, start=0.5)
+    schedule = mnist_gan.linear_decay(optimiser, rounds=8, start=0.5, end=0.0)
     rates = []
     for _ in range(8):
         rates.append(optimiser.param_groups[0]["lr"])
         optimiser.step()
         schedule.step()
     assert rates == [2, 2, 2, 2, 2, 1.5, 1, 0.5] and optimiser.param_groups[0]["lr"] == 0
+    half = mnist_gan.linear_decay(torch.optim.SGD([torch.zeros(1)], lr=2.0), rounds=8, start=0.0, end=0.5)
+    assert [half.lr_lambdas[0](step) for step in (0, 4, 8)] == [1, 0.75, 0.5]
 
 
 def test_a_short_run_is_scored(mnist_gan, monkeypatch, tmp_path):
     """Three rounds, kept and read back: a second call trains nothing."""
     monkeypatch.setattr(mnist_gan.data, "mnist", data.digits)
     monkeypatch.setattr(mnist_gan, "RUNS", tmp_path)
-    monkeypatch.setattr(mnist_gan, "sample", functools.partial(mnist_gan.sample, n=500))
+    monkeypatch.setattr(mnist_gan, "score", functools.partial(mnist_gan.score, n=500))
     first = mnist_gan.kept("slice", seed=0, rounds=3, batch=32, dropout=0.1, eps_08=True, gamma=0.1, progress=False)
     monkeypatch.setattr(mnist_gan, "train_once", lambda *a, **k: pytest.fail("it was finished already"))
     assert mnist_gan.kept("slice") == first
     assert first["ema"]["times_floor"] > 10 and 0 <= first["ema"]["rarest_class"] <= 0.1
+
+
+def test_scores_along_the_way_change_nothing(mnist_gan, monkeypatch):
+    """Looking draws random numbers and evaluates networks; the run that is looked at must be the one that is not."""
+    monkeypatch.setattr(mnist_gan.data, "mnist", data.digits)
+    monkeypatch.setattr(mnist_gan, "score", functools.partial(mnist_gan.score, n=200))
+    watched, _, along = mnist_gan.train_once(rounds=4, batch=16, looks=2, progress=False)
+    alone, _, none = mnist_gan.train_once(rounds=4, batch=16, progress=False)
+    assert [look["round"] for look in along] == [2, 4] and none == []
+    for a, b in zip(watched.G.state_dict().values(), alone.G.state_dict().values()):
+        assert torch.equal(a, b)
+
+
+def test_refreshed_statistics_are_those_of_the_averaged_network(mnist_gan):
+    """The output of a normalised layer, on other latents, has mean 0 and variance 1; with stale statistics it has not."""
+    torch.manual_seed(0)
+    G = networks.MLPGenerator(widths=(16, 32))
+    for layer in G.modules():
+        if isinstance(layer, torch.nn.BatchNorm1d):
+            layer.running_var.fill_(4.0)
+    fresh = mnist_gan.refreshed(G)
+    normalised = [torch.nn.Sequential(*net.eval().layers[:4])(torch.randn(20_000, 100)) for net in (G, fresh)]
+    assert normalised[1].mean(dim=0).abs().max() < 0.05 and (normalised[1].var(dim=0) - 1).abs().max() < 0.05
+    assert normalised[0].var(dim=0).max() < 0.5
+    assert all(layer.running_var.eq(4).all() for layer in G.modules() if isinstance(layer, torch.nn.BatchNorm1d))
 
 
 @pytest.mark.parametrize("fresh", [True, False])

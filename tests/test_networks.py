@@ -159,30 +159,54 @@ def test_classify_in_pieces_is_classify_at_once():
         classify(classifier, images[:0])
 
 
+def test_samples_depend_on_the_seed_alone():
+    """Not on how many are drawn, nor on what torch's own generator has done; and they use evaluation mode."""
+    torch.manual_seed(0)
+    G = MLPGenerator(widths=(4, 8))
+    first = networks.sample(G, 2500, seed=3)
+    state = torch.get_rng_state()
+    assert not G.training and first.shape == (2500, 1, 28, 28) and not first.requires_grad
+    z = torch.randn(2500, 100, generator=torch.Generator().manual_seed(3))
+    torch.testing.assert_close(first, G(z).detach())
+    assert torch.equal(networks.sample(G, 2500, seed=3), first) and not torch.equal(networks.sample(G, 2500, seed=4), first)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+SHIPPED = {
+    "digit_classifier.safetensors": ("digit_classifier", digit_classifier),
+    "mnist_generator.safetensors": ("mnist_gan", networks.mnist_generator),
+}
+
+
 def test_the_weights_are_those_of_the_manifest_and_the_record():
     folder = files("ganlib") / "weights"
-    name = "digit_classifier.safetensors"
-    found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-    assert json.loads((folder / "manifest.json").read_text())[name]["sha256"] == found
-    assert record.read("digit_classifier")["sha256"] == found
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest.keys() == SHIPPED.keys() == {path.name for path in folder.iterdir()} - {"manifest.json"}
+    for name, (experiment, _) in SHIPPED.items():
+        found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        assert manifest[name]["sha256"] == found
+        assert record.read(experiment)["sha256"] == found
 
 
-def test_other_weights_are_refused(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", SHIPPED)
+def test_other_weights_are_refused(name, tmp_path, monkeypatch):
     folder = tmp_path / "weights"
     folder.mkdir()
     original = files("ganlib") / "weights"
     (folder / "manifest.json").write_text((original / "manifest.json").read_text())
-    content = bytearray((original / "digit_classifier.safetensors").read_bytes())
+    content = bytearray((original / name).read_bytes())
     content[-1] ^= 1
-    (folder / "digit_classifier.safetensors").write_bytes(content)
+    (folder / name).write_bytes(content)
     monkeypatch.setattr(networks, "files", lambda package: tmp_path)
     found = hashlib.sha256(content).hexdigest()
-    with pytest.raises(ValueError, match=rf"has SHA-256 {found}, expected [0-9a-f]{{64}}: reinstall"):
-        digit_classifier()
+    with pytest.raises(ValueError, match=rf"{name} has SHA-256 {found}, expected [0-9a-f]{{64}}: reinstall"):
+        SHIPPED[name][1]()
 
 
-def test_the_classifier_reads_digits_it_never_saw():
-    """scikit-learn's digits, another hand and another scanner: 96.6 % measured."""
-    images, labels = data.digits("train")
-    _, probabilities = classify(digit_classifier(), images)
-    assert (probabilities.argmax(dim=1) == labels).double().mean() > 0.9
+def test_the_shipped_generator_draws_digits_of_every_class():
+    G = networks.mnist_generator()
+    assert not G.training and all(p.dtype == torch.float32 for p in G.parameters())
+    z = torch.randn(2000, 100, generator=torch.Generator().manual_seed(0))
+    _, probabilities = classify(digit_classifier(), G(z).detach())
+    assert probabilities.max(dim=1).values.mean() > 0.9
+    assert (torch.bincount(probabilities.argmax(dim=1), minlength=10) > 80).all()  # of 200 each
