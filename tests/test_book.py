@@ -1,6 +1,7 @@
 """The book as text: it builds without a warning, its links and citations resolve, its figures are described, and no number
 of the prose stands there without a cell or a record behind it. Each checker is shown a fault that it must find."""
 
+import importlib.util
 import json
 import re
 import resource
@@ -266,6 +267,23 @@ def test_no_source_shows_through(site):
 )
 def test_source_that_shows_through_is_found(text):
     assert remains(f"<p>{text}</p>") and not remains(f"<p><code>{text}</code><span class='math'>{text}</span> costs 5 $</p>")
+
+
+def test_the_evidence_page_has_a_row_for_every_statement(site):
+    path = ROOT / "book" / "_ext" / "evidence.py"
+    spec = importlib.util.spec_from_file_location("evidence", path)
+    evidence = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(evidence)
+    tables = soup(site / "book" / "evidence.html").select("table.evidence")
+    assert len(tables) == 3
+    links = tables[0].select("td:first-child a")
+    assert [link["href"].partition("#")[2] for link in links] == [theorem.label for theorem in evidence.theorems()]
+    assert all(re.fullmatch(r"(Theorem|Proposition|Lemma|Corollary) [\d.]+", link.text) for link in links)
+    rows = [len(table.select("tbody tr")) for table in tables]
+    decided = [*evidence.deciding_cells().values(), *evidence.deciding_tests().values()]
+    assert rows == [sum(map(len, decided)), len(evidence.bands()), len(evidence.records())]
+    cells = [*tables[0].select("td:nth-child(2) a.internal"), *tables[1].select("td:first-child a")]
+    assert cells and all("#" in link["href"] for link in cells), "a cell's link leads to its section"
 
 
 def test_every_page_has_a_title_and_a_description(site):

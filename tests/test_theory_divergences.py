@@ -148,6 +148,7 @@ def test_value_is_its_definition(pair, D):
     assert near(value(*pair, vector(*D)), plain_value(*(x.tolist() for x in pair), D))
 
 
+@pytest.mark.decides("thm-optimal-discriminator")
 @often
 @edge_cases
 @given(pairs)
@@ -158,6 +159,7 @@ def test_value_at_the_optimal_discriminator(pair):
     torch.testing.assert_close(D, vector(*expected), rtol=0, atol=1e-15, equal_nan=True)
 
 
+@pytest.mark.decides("prop-discriminator-gap", "thm-optimal-discriminator")
 @often
 @given(pairs, st.lists(st.floats(0.001, 0.999), min_size=6, max_size=6))
 def test_what_another_discriminator_loses(pair, D):
@@ -176,6 +178,7 @@ def test_logit_of_the_optimal_discriminator(pair):
     torch.testing.assert_close(optimal_discriminator(p, q).logit(), (p / q).log(), rtol=0, atol=1e-8)
 
 
+@pytest.mark.decides("thm-optimal-discriminator")
 @often
 @given(pairs, st.integers(2, 10_000))
 def test_discriminators_inside_the_open_interval_come_as_close_as_they_like(pair, n):
@@ -187,6 +190,7 @@ def test_discriminators_inside_the_open_interval_come_as_close_as_they_like(pair
 # Chapter 5: Kullback and Leibler, Jensen and Shannon
 
 
+@pytest.mark.decides("lem-gibbs")
 @often
 @edge_cases
 @given(pairs)
@@ -208,6 +212,7 @@ def test_js_is_its_definition(pair):
     assert near(total_variation(*pair), math.fsum(max(a - b, 0) for a, b in zip(p, q)))
 
 
+@pytest.mark.decides("prop-js-bounds")
 @often
 @edge_cases
 @given(st.one_of(pairs, extreme_pairs))
@@ -221,6 +226,7 @@ def test_js_bounds_and_symmetry(pair):
     assert -1e-15 <= js <= LOG2 + 1e-15
 
 
+@pytest.mark.decides("thm-js-metric")
 @often
 @example([vector(1.0, 0.0), vector(0.0, 1.0), vector(0.5, 0.5)])
 @given(distributions(count=3))
@@ -237,6 +243,7 @@ def test_js_itself_and_kl_do_not():
     assert kl_divergence(p, q) > kl_divergence(p, m) + kl_divergence(m, q) + 0.1
 
 
+@pytest.mark.decides("thm-js-metric")
 @seldom
 @edge_cases
 @given(pairs)
@@ -257,6 +264,7 @@ def test_js_is_a_squared_distance_between_curves(pair):
     assert near(js_divergence(*pair), total / 2, 1e-9)
 
 
+@pytest.mark.decides("prop-js-information")
 @often
 @edge_cases
 @given(pairs)
@@ -270,6 +278,7 @@ def test_js_is_the_information_a_sample_has_about_its_label(pair):
 # Chapter 5: the global optimum
 
 
+@pytest.mark.decides("thm-global-optimum")
 @often
 @edge_cases
 @given(st.one_of(pairs, extreme_pairs))
@@ -280,6 +289,7 @@ def test_global_optimum(pair):
     assert total_variation(*pair) ** 2 - 1e-12 <= C + LOG4  # so that -log 4 needs p = q
 
 
+@pytest.mark.decides("prop-c-convex", "lem-sup-affine")
 @often
 @given(distributions(count=3), st.floats(0, 1))
 def test_c_is_convex_in_the_generator(triple, share):
@@ -289,6 +299,7 @@ def test_c_is_convex_in_the_generator(triple, share):
     assert value_at_optimum(p, mixed / mixed.sum()) <= chord + 1e-12
 
 
+@pytest.mark.decides("lem-danskin")
 @often
 @given(positive_pairs)
 def test_slope_of_c_is_the_slope_of_v_at_the_optimal_discriminator(pair):
@@ -299,6 +310,7 @@ def test_slope_of_c_is_the_slope_of_v_at_the_optimal_discriminator(pair):
     torch.testing.assert_close(slope, torch.log(q / (p + q)).detach(), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.decides("thm-global-optimum")
 def test_an_optimiser_finds_the_minimum():
     p = vector(0.5, 0.3, 0.2)
     logits = torch.zeros(3, dtype=torch.float64, requires_grad=True)
@@ -357,6 +369,7 @@ def test_f_divergence_asks_for_the_limits_it_needs():
 # The relativistic game
 
 
+@pytest.mark.decides("prop-relativistic")
 @often
 @edge_cases
 @given(pairs)
@@ -372,6 +385,7 @@ def relativistic_payoff(p, q, D):
     return (p[:, None] * q * torch.nn.functional.logsigmoid(D[:, None] - D)).sum()
 
 
+@pytest.mark.decides("prop-relativistic")
 @often
 @given(positive_pairs, st.lists(st.floats(-5, 5), min_size=6, max_size=6))
 def test_no_critic_beats_the_relativistic_value(pair, D):
@@ -497,6 +511,7 @@ def test_line_total_variation_of_two_shifted_gaussians(m, n, s):
     assert abs(found.value - math.erf(abs(m - n) / (2 * math.sqrt(2) * s))) <= found.error + 1e-10
 
 
+@pytest.mark.decides("thm-global-optimum")
 @seldom
 @given(mixtures, mixtures)
 def test_line_identities(first, second):
@@ -516,6 +531,7 @@ def test_line_identities(first, second):
     assert js.value == pytest.approx(js_divergence_line(log_q, log_p, points=points).value, abs=1e-11)
 
 
+@pytest.mark.decides("prop-discriminator-gap")
 @seldom
 @given(mixtures, mixtures, st.floats(-1, 1), st.floats(-2, 2))
 def test_line_what_another_discriminator_loses(first, second, slope, shift):

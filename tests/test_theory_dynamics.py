@@ -57,6 +57,7 @@ def test_a_step_of_size_one_halves_the_distance():
     assert close(path - P, halvings[:, None] * (Q - P))
 
 
+@pytest.mark.decides("thm-proposition-two")
 @pytest.mark.parametrize("step_size", [0.1, 0.5, 1.0])
 def test_the_gap_falls_and_stays_below_its_bound(step_size):
     start = (P * (P / Q).log()).sum()
@@ -75,6 +76,7 @@ def test_the_linear_rate_at_the_solution_is_one_minus_half_the_step():
         assert close((after - P) / (near - P), torch.full((4,), 1 - step_size / 2), 1e-4)
 
 
+@pytest.mark.decides("thm-step-two")
 def test_every_start_is_good_up_to_two_and_none_beyond_four():
     torch.manual_seed(0)
     starts = torch.distributions.Dirichlet(torch.ones(4, dtype=torch.float64)).sample((500,))
