@@ -1,11 +1,14 @@
 """How fast the book's loop is: against the usual tutorial's, and against the machine's own limit.
 
-    python experiments/throughput.py            # everything, about four minutes on two quiet cores
-    python experiments/throughput.py --speed    # images a second only
+    python experiments/throughput.py            # everything, about six minutes on two quiet cores -> results/throughput.json
+    python experiments/throughput.py --speed    # images a second only; writes nothing
 
-Three things are timed in turn, several times, in one process: the usual tutorial's way of training the MLP pair, the book's,
-and the limit, which is the matrix products of a round of Algorithm 1 with one optimiser step a player, nothing else. Then the
-book's way with shared fakes, larger batches and bfloat16, in images a second and in quality after equal time.
+Three things take turns in one process: the usual tutorial's way of training the MLP pair, the book's, and the limit, which is
+the matrix products of a round of Algorithm 1 with one optimiser step a player, nothing else. Then the book's way with shared
+fakes, larger batches and bfloat16, in images a second and in quality after equal time.
+
+A machine's speed can halve from one second to the next, so turns are short, a tenth of a second or two, there are many of
+them, and ratios are those of neighbouring turns: their median, over each repetition and over all.
 """
 
 import argparse
@@ -15,16 +18,18 @@ import statistics
 import struct
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import MNIST
+from tqdm.auto import tqdm
 
 from ganlib import data, metrics, networks, objectives, record, training
 
@@ -41,8 +46,8 @@ def new_run(seed: int = 0) -> training.Run:
     return training.Run(G, D, opt_G, opt_D)
 
 
-def usual(folder: Path, batch: int, rounds: int) -> float:
-    """Seconds for `rounds` rounds the way of the usual tutorial: each choice below is the one commonly taught."""
+def usual(folder: Path, batch: int) -> Iterator[None]:
+    """Round after round the way of the usual tutorial: each choice below is the one commonly taught."""
     torch.manual_seed(0)
     steps = [transforms.Resize(28), transforms.ToTensor(), transforms.Normalize([0.5], [0.5])]
     loader = DataLoader(MNIST(folder, transform=transforms.Compose(steps)), batch_size=batch, shuffle=True, drop_last=True)
@@ -51,11 +56,8 @@ def usual(folder: Path, batch: int, rounds: int) -> float:
     loss = nn.BCELoss()
     opt_G = torch.optim.Adam(G.parameters(), lr=2e-4, betas=(0.5, 0.999))
     opt_D = torch.optim.Adam(D.parameters(), lr=2e-4, betas=(0.5, 0.999))
-    start, done = None, 0
     while True:
         for index, (images, _) in enumerate(loader):
-            if start is None:  # the first batch pays for opening the loader
-                start = time.perf_counter()
             ones, zeros = torch.ones(len(images)), torch.zeros(len(images))
             opt_G.zero_grad()
             fakes = G(torch.randn(len(images), 100))
@@ -66,22 +68,16 @@ def usual(folder: Path, batch: int, rounds: int) -> float:
             loss_D = (loss(D(images), ones) + loss(D(fakes.detach()), zeros)) / 2
             loss_D.backward()
             opt_D.step()
-            print(f"[{index}/{len(loader)}] [D loss: {loss_D.item():f}] [G loss: {loss_G.item():f}]")
-            done += 1
-            if done > rounds:
-                return time.perf_counter() - start
+            with contextlib.redirect_stdout(io.StringIO()):  # the line is made, and not shown
+                print(f"[{index}/{len(loader)}] [D loss: {loss_D.item():f}] [G loss: {loss_G.item():f}]")
+            yield
 
 
-def ours(images: Tensor, batch: int, rounds: int, autocast: bool = False) -> float:
-    """Seconds for `rounds` rounds of the book's loop, G_ema, losses and probabilities included."""
-    run = new_run()
-    rows = training.train(run, data.batches(images, batch), objectives.nonsaturating, steps=rounds + 1)
-    with _precision(autocast):
-        next(rows)
-        start = time.perf_counter()
-        for _ in rows:
-            pass
-    return time.perf_counter() - start
+def ours(images: Tensor, batch: int, way: str = "fresh") -> Iterator[None]:
+    """Round after round of the book's loop, G_ema, losses and probabilities included; or of `shared_round`."""
+    run, batches = new_run(), data.batches(images, batch)
+    for _ in _rounds(run, batches, way):
+        yield
 
 
 def shared_round(run: training.Run, reals: Tensor) -> None:
@@ -97,18 +93,7 @@ def shared_round(run: training.Run, reals: Tensor) -> None:
     loss_G.backward()
     run.opt_G.step()
     run.step += 1
-    training.update_ema(run.G_ema, run.G, min(0.9995, run.step / (run.step + 10)))
-
-
-def shared(images: Tensor, batch: int, rounds: int, autocast: bool = False) -> float:
-    """Seconds for `rounds` rounds with shared fakes."""
-    run, batches = new_run(), data.batches(images, batch)
-    with _precision(autocast):
-        shared_round(run, next(batches))
-        start = time.perf_counter()
-        for _ in range(rounds):
-            shared_round(run, next(batches))
-    return time.perf_counter() - start
+    training.update_ema(run.G_ema, run.G, 0.2 * run.step / (0.2 * run.step + 1))
 
 
 def _precision(autocast: bool) -> contextlib.AbstractContextManager:
@@ -132,32 +117,52 @@ def products(batch: int, fresh: bool) -> list[tuple[int, int, int]]:
     return forward(G_SIZES) * (2 if fresh else 1) + d_turn + g_turn
 
 
-def limit(batch: int, rounds: int, fresh: bool = True) -> float:
-    """Seconds for the products of `rounds` rounds and one fused Adam step a player, nothing else."""
+def limit(batch: int, fresh: bool = True) -> Iterator[None]:
+    """Round after round of the products of a round and one fused Adam step a player, nothing else."""
     run = new_run()
     for parameter in [*run.G.parameters(), *run.D.parameters()]:
         parameter.grad = torch.zeros_like(parameter)
     operands = [(torch.randn(a, b), torch.randn(b, c), torch.empty(a, c)) for a, b, c in products(batch, fresh)]
-    start = None
-    for index in range(rounds + 1):
-        if index == 1:
-            start = time.perf_counter()
+    while True:
         for left, right, out in operands:
             torch.mm(left, right, out=out)
         run.opt_D.step()
         run.opt_G.step()
-    return time.perf_counter() - start
+        yield
 
 
-def alternate(ways: dict[str, Callable[[], float]], repeats: int, images_each: int) -> dict[str, list[float]]:
-    """Images a second of each way, all ways in turn, `repeats` times, so that a slow minute of the machine hits them all."""
-    rates = {name: [] for name in ways}
-    for _ in range(repeats):
-        for name, way in ways.items():
-            with contextlib.redirect_stdout(io.StringIO()):  # the usual way prints a line a batch; it pays for making it
-                rates[name].append(round(images_each / way(), 1))
-            print(f"{name:32s} {rates[name][-1]:9.0f} images/s", flush=True)
+class Way(NamedTuple):
+    """Rounds to be timed: a generator of them, their batch size, and whether their products are in bfloat16."""
+
+    rounds: Iterator[None]
+    batch: int
+    autocast: bool = False
+
+
+def take_turns(ways: dict[str, Way], turns: int, images_a_turn: int = 1_280) -> dict[str, list[float]]:
+    """Images a second of each way in each of its turns; whoever began a turn goes last in the next one.
+
+    A turn is `images_a_turn` images in rounds of the way's batch size. Three rounds each go before, unmeasured.
+    """
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    names = list(ways)
+    for turn in tqdm(range(-1, turns), desc="turns"):
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            way = ways[name]
+            count = images_a_turn // way.batch if turn >= 0 else 3
+            with _precision(way.autocast):
+                start = time.perf_counter()
+                for _ in range(count):
+                    next(way.rounds)
+                seconds = time.perf_counter() - start
+            if turn >= 0:
+                rates[name].append(count * way.batch / seconds)
     return rates
+
+
+def middle_ratio(above: Sequence[float], below: Sequence[float]) -> float:
+    """Median of the ratios of neighbouring turns."""
+    return statistics.median(a / b for a, b in zip(above, below, strict=True))
 
 
 def quality_after(seconds: float, images: Tensor, test_features: Tensor, batch: int, way: str, autocast: bool) -> dict:
@@ -176,7 +181,7 @@ def quality_after(seconds: float, images: Tensor, test_features: Tensor, batch: 
 
 def _rounds(run: training.Run, batches: Iterator[Tensor], way: str) -> Iterator:
     if way == "fresh":
-        yield from training.train(run, batches, objectives.nonsaturating, steps=10**9, ema_decay=0.9995)
+        yield from training.train(run, batches, objectives.nonsaturating, steps=10**9, ema_decay=0.9998, ema_share=0.2)
     while True:
         yield shared_round(run, next(batches))
 
@@ -205,36 +210,41 @@ VARIANTS = {
 }
 
 
-def main(seed: int = 0, batch: int = 64, rounds: int = 300, repeats: int = 3, seconds: float = 15.0) -> dict:
-    """Images a second of every way, the two ratios, and (when seconds > 0) quality after equal time."""
+def main(seed: int = 0, batch: int = 128, repeats: int = 3, turns: int = 30, seconds: float = 15.0) -> dict:
+    """Images a second of every way, both ratios by repetition and over all, and (if seconds > 0) quality after equal time."""
     images, labels = data.mnist("train", fallback=False)
+    everything: dict[str, list[float]] = {"usual": [], "ours": [], "limit": []}
+    repetitions = []
     with raw_mnist(images, labels) as folder:
-        ways = {
-            "usual": lambda: usual(folder, batch, rounds),
-            "ours": lambda: ours(images, batch, rounds),
-            "limit": lambda: limit(batch, rounds),
-        }
-        for way in ways.values():  # once unmeasured, to warm caches and allocator
-            with contextlib.redirect_stdout(io.StringIO()):
-                way()
-        rates = alternate(ways, repeats, batch * rounds)
-    middle = {name: statistics.median(values) for name, values in rates.items()}
-    figures = {
-        "images_per_second": rates,
-        "ratio_to_usual": round(middle["ours"] / middle["usual"], 3),
-        "share_of_limit": round(middle["ours"] / middle["limit"], 3),
-        "variants": {},
-    }
+        for _ in range(repeats):
+            ways = {"usual": usual(folder, batch), "ours": ours(images, batch), "limit": limit(batch)}
+            rates = take_turns({name: Way(rounds, batch) for name, rounds in ways.items()}, turns)
+            for name, values in rates.items():
+                everything[name] += values
+            repetitions.append(outcome_of(rates))
+            print(repetitions[-1], flush=True)
+    figures = {"repetitions": repetitions, "all": outcome_of(everything), "variants": {}}
+    variants = {name: Way(ours(images, size, way), size, half) for name, (way, size, half) in VARIANTS.items()}
+    rates = take_turns(variants, turns)
     features, _ = networks.classify(networks.digit_classifier(), data.mnist("test", fallback=False).images)
+    plain = next(iter(VARIANTS))
     for name, (way, size, autocast) in VARIANTS.items():
-        timed = shared if way == "shared" else ours
-        count = max(60, rounds * batch // size // 2)
-        rate = statistics.median(size * count / timed(images, size, count, autocast) for _ in range(repeats))
-        figures["variants"][name] = {"images_per_second": round(rate, 1)}
+        row = {"images_per_second": round(statistics.median(rates[name]), 1)}
+        row["times_plain"] = round(middle_ratio(rates[name], rates[plain]), 3)
         if seconds:
-            figures["variants"][name] |= quality_after(seconds, images, features, size, way, autocast)
-        print(name, figures["variants"][name], flush=True)
+            row |= quality_after(seconds, images, features, size, way, autocast)
+        figures["variants"][name] = row
+        print(name, row, flush=True)
     return figures
+
+
+def outcome_of(rates: dict[str, list[float]]) -> dict[str, float]:
+    medians = {f"{name}_images_per_second": round(statistics.median(values), 1) for name, values in rates.items()}
+    share = middle_ratio(rates["ours"], rates["limit"])
+    return medians | {
+        "ratio_to_usual": round(middle_ratio(rates["ours"], rates["usual"]), 3),
+        "share_of_limit": round(share, 3),
+    }
 
 
 if __name__ == "__main__":
@@ -244,5 +254,5 @@ if __name__ == "__main__":
         print(main(seconds=0.0))
     else:
         begun = time.perf_counter()
-        configuration = {"seed": 0, "batch": 64, "rounds": 300, "repeats": 3, "seconds": 15.0}
+        configuration = {"seed": 0, "batch": 128, "repeats": 3, "turns": 30, "seconds": 15.0}
         record.write("throughput", configuration, main(**configuration), time.perf_counter() - begun)

@@ -144,6 +144,7 @@ def train(
     steps: int,
     d_steps: int = 1,
     ema_decay: float = 0.999,
+    ema_share: float = 0.1,
 ) -> Iterator[Losses]:
     """Plays `steps` rounds, yields after each; the caller's loop body is the callback, `break` stops. Introduced in chapter 8.
 
@@ -154,7 +155,8 @@ def train(
         penalty: added to D's loss.
         steps: rounds to play.
         d_steps: turns of D a round, the k of Algorithm 1.
-        ema_decay: of G_ema, a round; round n uses min(ema_decay, n / (n + 10)), so that the untrained G is soon forgotten.
+        ema_decay: of G_ema, a round, at most; it remembers about 1 / (1 - ema_decay) rounds.
+        ema_share: it remembers no more than this share of the rounds played, so that the untrained G is soon forgotten.
 
     Raises:
         ValueError: steps or d_steps is below its minimum.
@@ -168,7 +170,8 @@ def train(
             loss_D, real_logits, fake_logits = discriminator_step(run, reals, objective, penalty)
         loss_G = generator_step(run, reals, objective)
         run.step += 1
-        update_ema(run.G_ema, run.G, min(ema_decay, run.step / (run.step + 10)))  # a short memory at first
+        memory = ema_share * run.step  # in rounds; short at first
+        update_ema(run.G_ema, run.G, min(ema_decay, memory / (memory + 1)))
         prob_real, prob_fake = real_logits.sigmoid().mean(), fake_logits.sigmoid().mean()
         yield Losses(run.step, loss_D.item(), loss_G.item(), prob_real.item(), prob_fake.item())
 

@@ -127,14 +127,47 @@ def test_products_count_what_a_round_multiplies(throughput, fresh):
 def test_every_way_is_timed(throughput):
     images, labels = data.digits("test")
     with throughput.raw_mnist(images, labels) as folder:
-        ways = {
-            "usual": lambda: throughput.usual(folder, 32, 3),
-            "ours": lambda: throughput.ours(images, 32, 3),
-            "shared": lambda: throughput.shared(images, 32, 3, autocast=True),
-            "limit": lambda: throughput.limit(32, 3),
+        rounds = {
+            "usual": throughput.usual(folder, 32),
+            "ours": throughput.ours(images, 32),
+            "shared": throughput.ours(images, 32, "shared"),
+            "limit": throughput.limit(32),
         }
-        rates = throughput.alternate(ways, repeats=2, images_each=96)
-    assert list(rates) == list(ways) and all(len(values) == 2 and min(values) > 0 for values in rates.values())
+        ways = {name: throughput.Way(way, 32, autocast=name == "shared") for name, way in rounds.items()}
+        rates = throughput.take_turns(ways, turns=3, images_a_turn=96)
+    assert list(rates) == list(ways) and all(len(values) == 3 and min(values) > 0 for values in rates.values())
+
+
+def test_turns_take_turns(throughput, monkeypatch):
+    """Rates are those of a clock that only rounds move; beginners change; ratios are those of neighbours."""
+    clock, order = [0.0], []
+    monkeypatch.setattr(throughput.time, "perf_counter", lambda: clock[0])
+
+    def way(name, seconds):
+        while True:
+            clock[0] += seconds
+            order.append(name)
+            yield
+
+    ways = {"a": throughput.Way(way("a", 0.5), 4), "b": throughput.Way(way("b", 0.25), 8)}
+    rates = throughput.take_turns(ways, turns=2, images_a_turn=8)
+    assert rates == {"a": [8, 8], "b": [32, 32]}
+    assert order == list("bbbaaa") + list("aab") + list("baa")
+    assert throughput.middle_ratio([1, 20, 3], [1, 10, 4]) == 1
+
+
+def test_the_record_of_speed_says_what_the_chapter_says(throughput):
+    """In every repetition over one and a half times the usual way, and between six and eight tenths of the limit."""
+    speed = record.read("throughput")
+    assert len(speed["repetitions"]) == speed["configuration"]["repeats"] == 3
+    for outcome in [*speed["repetitions"], speed["all"]]:
+        assert outcome["ratio_to_usual"] > 1.5 and 0.6 < outcome["share_of_limit"] < 0.8
+    assert list(speed["variants"]) == list(throughput.VARIANTS)
+    rows = speed["variants"]
+    plain, large, half = rows["fresh fakes, batch 64"], rows["fresh fakes, batch 512"], rows["fresh fakes, batch 128, bfloat16"]
+    assert large["images_per_second"] > 2 * plain["images_per_second"]
+    assert large["times_floor"] == max(row["times_floor"] for row in rows.values())
+    assert half["times_floor"] < rows["fresh fakes, batch 128"]["times_floor"]
 
 
 def test_autocast_without_its_cache_sees_weights_change():
