@@ -5,12 +5,14 @@
 * Such figures are transparent and drawn in mid-tones: the class ``dark-light`` keeps the theme from laying a pale card
   under them on dark pages. Animations get the class ``animation``, so that the style sheet can still them.
 * ``{result}`NAME path.to.number format``` prints a recorded number of ``ganlib/results/NAME.json``.
+* A chapter bears the number in its file's name, whichever others stand before it in the table of contents.
 * On the page of the library a signature reads as it is written in the source, with the names of ``ganlib.types`` linked.
 """
 
 import ast
 import inspect
 import json
+import re
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxRole
 from sphinx.util.nodes import make_refnode
+from sphinx_external_toc.collectors import TocTreeCollectorWithStyles as Collector
 
 logger = logging.getLogger(__name__)
 RESULTS = Path(__file__).parents[2] / "ganlib" / "results"
@@ -146,8 +149,35 @@ def drop_thebe(app: Sphinx, pagename: str, templatename: str, context: dict[str,
     context["script_files"] = [s for s in scripts if "thebe" not in f"{s.filename} {s.attributes}".lower()]
 
 
+def number_chapters_by_file(app: Sphinx) -> None:
+    """Lets Sphinx number the sections as it does, then puts the file's number in place of the first one.
+
+    Numbers of theorems and figures are derived from these afterwards.
+    """
+    counted = Collector.assign_section_numbers
+    if hasattr(counted, "by_file"):  # a second build in one process
+        return
+
+    def assign_section_numbers(self: Collector, env: BuildEnvironment) -> list[str]:
+        before, env.toc_secnumbers = env.toc_secnumbers, {}
+        counted(self, env)
+        for name, numbers in env.toc_secnumbers.items():
+            if chapter := re.match(r"notebooks/(\d\d)_", name):
+                first = int(chapter[1])
+                for anchor, number in numbers.items():
+                    numbers[anchor] = (first, *number[1:]) if number else number
+                for numbered in [env.titles[name], *env.tocs[name].findall(nodes.reference)]:
+                    if numbered.get("secnumber"):
+                        numbered["secnumber"] = [first, *numbered["secnumber"][1:]]
+        return [name for name, numbers in env.toc_secnumbers.items() if numbers != before.get(name)]
+
+    assign_section_numbers.by_file = True
+    Collector.assign_section_numbers = assign_section_numbers
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", set_site_address)
+    app.connect("builder-inited", number_chapters_by_file)
     app.connect("doctree-read", describe_figures)
     app.connect("html-page-context", drop_thebe, priority=900)
     app.connect("autodoc-process-signature", written_signature)

@@ -1,0 +1,323 @@
+"""Table 1 of the 2014 paper: its MNIST model, its score, and what else reaches that score.
+
+    python experiments/parzen_2014.py train     # the model of 2014, one state file, goes on where it stopped
+    python experiments/parzen_2014.py record    # scores what there is -> results/parzen_2014.json
+
+The model and its schedule follow mnist.yaml of the authors' code (github.com/goodfeli/adversarial), the score its
+parzen_ll.py. After every epoch the whole state is written to experiments/runs/, and a score every few epochs. The same
+generators are measured by the protocol of Binkowski et al. (2018) too, in the eye of the book's digit classifier,
+but with 10,000 samples.
+"""
+
+import argparse
+import functools
+import hashlib
+import json
+import os
+import time
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn.functional import dropout, softplus
+from tqdm.auto import tqdm
+
+from ganlib import data, networks, record
+from ganlib.metrics import (
+    frechet_distance,
+    kernel_distance,
+    parzen_log_likelihood,
+    precision_recall,
+    select_sigma,
+    squared_distances,
+)
+
+RUNS = Path(__file__).parent / "runs"
+CONFIGURATION = {
+    "z_dim": 100,
+    "z": "uniform on [-sqrt(3), sqrt(3)], variance 1",
+    "g_widths": [1200, 1200],
+    "d_units": [240, 240],
+    "d_pieces": 5,
+    "init": [0.05, 0.005],  # weights uniform in +- this, G and D
+    "keep": [0.8, 0.5, 0.5],  # of the pixels, of the first and of the second maxout layer
+    "batch": 100,
+    "train_images": 50_000,
+    "lr": 0.1,
+    "lr_decay": 1.000004,  # the rate is divided by this at every update
+    "lr_least": 1e-6,
+    "momentum": [0.5, 0.7],  # from epoch 1 in a line to epoch 250
+    "epochs": 250,
+    "samples": 10_000,
+    "sigmas": [10 ** (-1 + i / 9) for i in range(10)],
+    "validation": 1_000,
+}
+
+
+class Generator(nn.Module):
+    """z -> 784 pixels in [0, 1]: two layers of rectifiers, a sigmoid whose bias starts at the pixels' log odds."""
+
+    def __init__(self, marginals: Tensor, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        sizes = [CONFIGURATION["z_dim"], *CONFIGURATION["g_widths"], len(marginals)]
+        self.layers = nn.ModuleList([nn.Linear(a, b, dtype=dtype) for a, b in zip(sizes, sizes[1:])])
+        for layer in self.layers:
+            nn.init.uniform_(layer.weight, -CONFIGURATION["init"][0], CONFIGURATION["init"][0])
+            nn.init.zeros_(layer.bias)
+        with torch.no_grad():
+            self.layers[-1].bias.copy_(marginals.clamp(1e-7, 1 - 1e-7).logit())
+
+    def forward(self, z: Tensor) -> Tensor:
+        for layer in self.layers[:-1]:
+            z = layer(z).relu()
+        return self.layers[-1](z).sigmoid()
+
+    def sample_z(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        weight = self.layers[0].weight
+        return (torch.rand(n, CONFIGURATION["z_dim"], dtype=weight.dtype, generator=generator) * 2 - 1) * 3**0.5
+
+
+class Discriminator(nn.Module):
+    """784 pixels -> logit: two layers of maxout units, each the largest of five affine functions, with dropout."""
+
+    def __init__(self, pixels: int = 784, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        sizes, pieces = [pixels, *CONFIGURATION["d_units"]], CONFIGURATION["d_pieces"]
+        self.layers = nn.ModuleList([nn.Linear(a, b * pieces, dtype=dtype) for a, b in zip(sizes, sizes[1:])])
+        self.layers.append(nn.Linear(sizes[-1], 1, dtype=dtype))
+        for layer in self.layers:
+            nn.init.uniform_(layer.weight, -CONFIGURATION["init"][1], CONFIGURATION["init"][1])
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer, keep in zip(self.layers[:-1], CONFIGURATION["keep"]):
+            x = layer(dropout(x, 1 - keep, self.training)).unflatten(1, (-1, CONFIGURATION["d_pieces"])).amax(dim=2)
+        return self.layers[-1](dropout(x, 1 - CONFIGURATION["keep"][-1], self.training)).squeeze(1)
+
+
+def pair(images: Tensor, seed: int, dtype: torch.dtype = torch.float32) -> tuple[Generator, Discriminator]:
+    torch.manual_seed(seed)
+    return Generator(images.flatten(1).to(dtype).mean(dim=0) / 255, dtype), Discriminator(dtype=dtype)
+
+
+def optimisers(G: nn.Module, D: nn.Module) -> list[torch.optim.SGD]:
+    return [torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.5, fused=True) for net in (G, D)]
+
+
+def schedule(step: int, per_epoch: int) -> tuple[float, float]:
+    """Learning rate and momentum of update number `step`, counted from 0."""
+    low, high = CONFIGURATION["momentum"]
+    lr = max(CONFIGURATION["lr"] / CONFIGURATION["lr_decay"] ** step, CONFIGURATION["lr_least"])
+    return lr, low + (high - low) * min(max((step // per_epoch - 1) / (CONFIGURATION["epochs"] - 1), 0), 1)
+
+
+def both_turns(G: nn.Module, D: nn.Module, opts: list, reals: Tensor, lr: float, momentum: float) -> tuple[float, float]:
+    """One update of both players at once, as in 2014: one batch of fakes, one set of dropped units, gradients at one place."""
+    for opt in opts:
+        opt.param_groups[0].update(lr=lr, momentum=momentum)
+    fakes = G(G.sample_z(len(reals)))
+    seen = fakes.detach().requires_grad_()
+    real_logits, fake_logits = D(torch.cat([reals, seen])).to(reals.dtype).split(len(reals))
+    loss_D = (softplus(-real_logits).mean() + softplus(fake_logits).mean()) / 2  # the halving is theirs
+    loss_G = softplus(-fake_logits).mean()
+    weights = list(D.parameters())
+    (for_G,) = torch.autograd.grad(loss_G, seen, retain_graph=True)
+    for weight, gradient in zip(weights, torch.autograd.grad(loss_D, weights)):
+        weight.grad = gradient
+    opts[0].zero_grad()
+    fakes.backward(for_G)
+    for opt in opts:
+        opt.step()
+    return loss_D.item(), loss_G.item()
+
+
+def train_images() -> Tensor:
+    return data.mnist("train").images[: CONFIGURATION["train_images"]]
+
+
+def unit(images: Tensor) -> Tensor:
+    """Bytes -> (n, 784) in [0, 1], the scale of the score."""
+    return images.flatten(1).float() / 255
+
+
+def opening(seed: int = 0, rounds: int = 10) -> dict[str, list[float]]:
+    """Both losses of the first rounds in double precision: the slice that a test plays again and compares with the record."""
+    images = train_images()
+    G, D = pair(images, seed, torch.float64)
+    opts, reals = optimisers(G, D), data.batches(images, CONFIGURATION["batch"], seed)
+    losses = [both_turns(G, D, opts, unit_batch(next(reals)).double(), *schedule(step, 500)) for step in range(rounds)]
+    return {"loss_D": [row[0] for row in losses], "loss_G": [row[1] for row in losses]}
+
+
+def unit_batch(batch: Tensor) -> Tensor:
+    """What data.batches yields, in [-1, 1], -> (n, 784) in [0, 1]."""
+    return batch.flatten(1).add(1).div(2)
+
+
+def parzen(samples: Tensor) -> dict[str, float]:
+    """The protocol of 2014 on samples (n, 784) in [0, 1]: sigma from the validation images, then the test images once."""
+    last = data.mnist("train").images[CONFIGURATION["train_images"] :]
+    validation = unit(last[: CONFIGURATION["validation"]])
+    sigma = select_sigma(samples, validation, CONFIGURATION["sigmas"])
+    scores = parzen_log_likelihood(samples, unit(data.mnist("test").images), sigma)
+    return {"nats": scores.mean().item(), "error": (scores.std(correction=0) / len(scores) ** 0.5).item(), "sigma": sigma}
+
+
+@torch.no_grad()
+def sample_2014(G: Generator, n: int = 10_000, seed: int = 1) -> Tensor:
+    z = G.sample_z(n, torch.Generator().manual_seed(seed))
+    return torch.cat([G(chunk) for chunk in z.split(1000)])
+
+
+def write_atomically(path: Path, write) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".tmp")
+    write(unfinished)
+    os.replace(unfinished, path)
+
+
+def main(seed: int = 0, epochs: int = 250, bfloat16: bool = True, score_every: int = 10, progress: bool = True) -> dict:
+    """Trains up to `epochs` epochs of the schedule of 250, from the kept state if there is one; returns what was recorded.
+
+    Args:
+        seed: of weights, latents and batches.
+        epochs: where to stop; the schedule of rates is that of 250 epochs whatever is said here.
+        bfloat16: matrix products in bfloat16; weights, momentum, losses and scores stay in float32.
+        score_every: epochs between Parzen scores of the validation images along the way.
+        progress: whether to draw a bar.
+    """
+    images = train_images()
+    per_epoch = len(images) // CONFIGURATION["batch"]
+    G, D = pair(images, seed)
+    opts = optimisers(G, D)
+    log = {"seed": seed, "bfloat16": bfloat16, "epochs": 0, "seconds": 0.0, "along": []}
+    kept = RUNS / f"parzen_2014_seed{seed}.pt"
+    if kept.exists():
+        state = torch.load(kept, weights_only=True)
+        G.load_state_dict(state["G"]), D.load_state_dict(state["D"])
+        for opt, opt_state in zip(opts, state["opts"]):
+            opt.load_state_dict(opt_state)
+        torch.set_rng_state(state["rng"])
+        log = state["log"]
+    validation = unit(data.mnist("train").images[CONFIGURATION["train_images"] :][: CONFIGURATION["validation"]])
+    reals = data.batches(images, CONFIGURATION["batch"], seed, start=log["epochs"] * per_epoch)
+    for epoch in tqdm(range(log["epochs"], epochs), initial=log["epochs"], total=epochs, disable=not progress):
+        begun = time.perf_counter()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16, cache_enabled=False):
+            for step in range(epoch * per_epoch, (epoch + 1) * per_epoch):
+                losses = both_turns(G, D, opts, unit_batch(next(reals)), *schedule(step, per_epoch))
+        log["seconds"] += time.perf_counter() - begun
+        log["epochs"] = epoch + 1
+        if log["epochs"] % score_every == 0 or log["epochs"] == epochs:
+            samples = sample_2014(G)
+            sigma = select_sigma(samples, validation, CONFIGURATION["sigmas"])
+            nats = parzen_log_likelihood(samples, validation, sigma).mean().item()
+            row = {"epoch": epoch + 1, "validation_nats": nats, "sigma": sigma, "loss_D": losses[0], "loss_G": losses[1]}
+            log["along"].append(row)
+        state = {"G": G.state_dict(), "D": D.state_dict(), "opts": [opt.state_dict() for opt in opts]}
+        state |= {"rng": torch.get_rng_state(), "log": log}
+        write_atomically(kept, lambda path, state=state: torch.save(state, path))
+    return log
+
+
+def finished(seed: int = 0) -> tuple[Generator, dict]:
+    """The generator of 2014 as far as it has come, and its log."""
+    state = torch.load(RUNS / f"parzen_2014_seed{seed}.pt", weights_only=True)
+    G = Generator(torch.full((784,), 0.5))
+    G.load_state_dict(state["G"])
+    return G, state["log"]
+
+
+def k_means(points: Tensor, count: int = 10_000, rounds: int = 2, seed: int = 0) -> Tensor:
+    """Lloyd's algorithm from `count` of the points: each point joins its nearest centre, each centre moves to their mean."""
+    centres = points[torch.randperm(len(points), generator=torch.Generator().manual_seed(seed))[:count]]
+    for _ in range(rounds):
+        nearest = torch.cat([squared_distances(chunk, centres).argmin(dim=1) for chunk in points.split(2000)])
+        sizes = torch.bincount(nearest, minlength=count).unsqueeze(1)
+        sums = torch.zeros_like(centres).index_add_(0, nearest, points)
+        centres = torch.where(sizes > 0, sums / sizes.clamp_min(1), centres)
+    return centres
+
+
+def reals_of(images: Tensor, count: int = 10_000, seed: int = 0) -> Tensor:
+    return unit(images[torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:count]])
+
+
+def kept_by_chapter_8(seed: int) -> Path:
+    """Where experiments/mnist_gan.py keeps the averaged generator of one of its seeds."""
+    return RUNS / f"seed{seed}.safetensors"
+
+
+def chapter_8(seed: int, n: int = 10_000) -> Tensor:
+    """n samples (n, 784) in [0, 1] of the averaged generator of chapter 8."""
+    G = networks.MLPGenerator()
+    G.load_state_dict(load_file(kept_by_chapter_8(seed)))
+    return networks.sample(G, n).flatten(1).add(1).div(2)
+
+
+@functools.cache
+def seen(split: str) -> Tensor:
+    """Features of all images of a split."""
+    return networks.classify(networks.digit_classifier(), data.mnist(split).images)[0]
+
+
+def protocol_2018(features: Tensor, size: int = 1000) -> dict[str, float]:
+    """Distances of samples from all test images; precision and recall of the first 5,000 of each."""
+    test = seen("test")
+    kernel, half = kernel_distance(features, test, size=size)
+    precision, recall = precision_recall(test[:5000], features[:5000])
+    distance = frechet_distance(features, test)
+    return {"frechet": distance, "kernel": kernel, "kernel_half": half, "precision": precision, "recall": recall}
+
+
+def eye(pixels: Tensor) -> Tensor:
+    """Features (n, 64) of images (n, 784) in [0, 1]."""
+    return networks.classify(networks.digit_classifier(), pixels.mul(2).sub(1).view(-1, 1, 28, 28))[0]
+
+
+def remembered(name: str, compute) -> dict:
+    """What `compute` returned when it was last asked, kept in experiments/runs/."""
+    path = RUNS / f"parzen_{name}.json"
+    if not path.exists():
+        row = compute()
+        write_atomically(path, lambda unfinished: unfinished.write_text(json.dumps(row)))
+    return json.loads(path.read_text())
+
+
+def both_scores(name: str, samples) -> tuple[dict, dict]:
+    """By the protocols of 2014 and of 2018; `samples()` makes 10,000, and only if they are needed."""
+    return remembered(name, lambda: parzen(samples())), remembered(f"{name}_2018", lambda: protocol_2018(eye(samples())))
+
+
+def write_record(seed: int = 0) -> Path:
+    begun = time.perf_counter()
+    images = train_images()
+    G, log = finished(seed)
+    model, model_2018 = both_scores(f"model_{log['epochs']}", lambda: sample_2014(G))
+    eight = {}
+    for s in range(5):
+        if (kept := kept_by_chapter_8(s)).exists():
+            digest = hashlib.sha256(kept.read_bytes()).hexdigest()[:8]
+            eight[s] = both_scores(f"eight_{s}_{digest}", lambda s=s: chapter_8(s))
+    rows = [("10,000 real training images", remembered("real_2018", lambda: protocol_2018(eye(reals_of(images)))))]
+    rows += [(f"the model of 2014, {log['epochs']} epochs", model_2018)]
+    rows += [(f"the generator of chapter 8, seed {s}", scores) for s, (_, scores) in eight.items()]
+    figures = {
+        "model_2014": log | model,
+        "real": remembered("real", lambda: parzen(reals_of(images))),
+        "k_means": remembered("k_means", lambda: parzen(k_means(unit(images)))),
+        "chapter_8": [{"seed": s} | nats for s, (nats, _) in eight.items()],
+        "protocol_2018": [{"name": name} | scores for name, scores in rows],
+        "opening": opening(),
+    }
+    return record.write("parzen_2014", CONFIGURATION, figures, log["seconds"] + time.perf_counter() - begun)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=["train", "record"])
+    parser.add_argument("--epochs", type=int, default=CONFIGURATION["epochs"])
+    arguments = parser.parse_args()
+    main(epochs=arguments.epochs) if arguments.what == "train" else print(write_record())

@@ -1,0 +1,392 @@
+"""Ring of 8 and grid of 25 modes by PacGAN's configuration (Lin et al. 2018), all seeds trained at once.
+
+    python experiments/ring_grid.py grid 1 ring 1 ring 2 grid 2 --fast    # task and packing, in this order
+    python experiments/ring_grid.py record                                # as far as they are -> results/ring_grid.json
+
+A run can be stopped at any moment, by kill -9 too, and goes on with the same command from experiments/runs/. On a processor
+with matrix units `--fast` takes a quarter of the time: hidden layers multiply in bfloat16 (weights, averages and both ends of
+each network stay in float32), and a round's gradients are one compiled function.
+
+What was read in the authors' code (github.com/fjxmlzn/PacGAN, synthetic_data_experiments, and ALI's and Blocks' modules it
+imports): the networks of the grid, the configuration of both tasks, data, losses, evaluation. G: four layers of 400 without
+bias, each followed by batch normalisation (eps 1e-4, over the 100 samples of one place in the pack) and ReLU, then a linear
+layer. D: three layers of 200 maxout units of 5 pieces, then a linear layer; neither normalisation nor dropout. All weights
+start at N(0, 0.02^2), biases at 0. Both players move at once, from one batch, by Adam at 1e-4. A seed's data are 100,000
+points; each place of a pack is drawn from them with replacement, once. An epoch is a random order of the 100,000 packs in
+batches of 100. Samples are drawn with running statistics of the batch normalisation (mean and standard deviation, rate 0.05).
+
+What could not be read: the ring's own network file (the paper gives one architecture for both), and the version of Blocks: in
+an early one beta1 = 0.8 meant a memory of 0.2; we take the paper's reading. Blocks puts Adam's 1e-8 where the paper has it.
+"""
+
+import argparse
+import functools
+import json
+import math
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from ganlib import data, metrics, record, training
+
+RUNS = Path(__file__).parent / "runs"
+LOOKS = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 150_000, 200_000, 250_000, 300_000, 350_000, 400_000)
+POINTS, BATCH = 100_000, 100  # an epoch is 1,000 rounds
+PIECES = 5  # of a maxout unit
+
+
+class Task(NamedTuple):
+    """A mixture of equally likely normals."""
+
+    centres: Tensor
+    std: float
+
+    def sample(self, n: int, seed: int) -> Tensor:
+        dice = torch.Generator().manual_seed(seed)
+        mode = torch.randint(len(self.centres), (n,), generator=dice)
+        return self.centres.double()[mode] + self.std * torch.randn(n, 2, generator=dice, dtype=torch.float64)
+
+
+TASKS = {"ring": Task(data.ring_centres(), 0.01), "grid": Task(data.grid_centres(), 0.05)}
+
+
+class Stacked(nn.Module):
+    """Weights of one network for every seed: each parameter has the seeds as its first axis, activations as well.
+
+    A seed's weights depend on that seed alone. Activations are (seeds, features, batch).
+    """
+
+    def __init__(self, seeds: Sequence[int], shapes: dict[str, tuple[int, ...]], salt: int, dtype: torch.dtype) -> None:
+        super().__init__()
+        dice = [torch.Generator().manual_seed(1_000_003 * salt + seed) for seed in seeds]
+        for name, shape in shapes.items():
+            if name.startswith("weight"):
+                start = torch.stack([0.02 * torch.randn(shape, generator=die, dtype=torch.float64) for die in dice])
+            else:
+                start = torch.full((len(seeds), *shape), 1.0 if name.startswith("scale") else 0.0)
+            self.register_parameter(name, nn.Parameter(start.to(dtype)))
+
+    def weights(self) -> dict[str, Tensor]:
+        return {name: weight.detach() for name, weight in self.named_parameters()}
+
+
+def generator(seeds: Sequence[int], width: int = 400, dtype: torch.dtype = torch.float32) -> Stacked:
+    """Weights of G and the running statistics of its batch normalisation."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in range(4):
+        shapes |= {f"weight{layer}": (width, width if layer else 2), f"scale{layer}": (width, 1), f"shift{layer}": (width, 1)}
+    G = Stacked(seeds, shapes | {"weight_out": (2, width), "bias_out": (2, 1)}, salt=1, dtype=dtype)
+    G.register_buffer("means", torch.zeros(len(seeds), 4, width, 1, dtype=dtype))
+    G.register_buffer("stds", torch.ones(len(seeds), 4, width, 1, dtype=dtype))
+    return G
+
+
+def discriminator(seeds: Sequence[int], pack: int = 1, width: int = 200, dtype: torch.dtype = torch.float32) -> Stacked:
+    """Weights of D: three layers of `width` maxout units of five pieces each, then a linear one."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in range(3):
+        shapes |= {f"weight{layer}": (PIECES * width, width if layer else 2 * pack), f"bias{layer}": (PIECES * width, 1)}
+    return Stacked(seeds, shapes | {"weight_out": (1, width), "bias_out": (1, 1)}, salt=2, dtype=dtype)
+
+
+def generate(w: dict[str, Tensor], z: Tensor, pack: int = 1, half: bool = False, kept: Sequence[Tensor] | None = None):
+    """Latents (seeds, 2, n) to samples (seeds, 2, n), and the means and standard deviations of the four hidden layers.
+
+    Each of the `pack` parts of the batch is normalised by itself; or the whole by the statistics `kept`, if given. With
+    `half`, products of hidden layers are in bfloat16; the first and the last layer, whose sides are points, never are.
+    """
+    h, means, stds = z, [], []
+    for layer in range(4):
+        h = product(w[f"weight{layer}"], h, half and layer > 0).to(z.dtype).unflatten(2, (pack, -1))
+        if kept is None:
+            mean = h.mean(dim=3, keepdim=True)
+            std = (h.var(dim=3, correction=0, keepdim=True) + 1e-4).sqrt()
+            means.append(mean.mean(dim=2)), stds.append(std.mean(dim=2))
+        else:
+            mean, std = (statistic[:, layer].unsqueeze(2) for statistic in kept)
+        h = ((h - mean) / std).flatten(2)
+        h = torch.relu(w[f"scale{layer}"] * h + w[f"shift{layer}"])
+    samples = torch.bmm(w["weight_out"], h) + w["bias_out"]
+    return samples, ((torch.stack(means, 1), torch.stack(stds, 1)) if kept is None else kept)
+
+
+def judge(w: dict[str, Tensor], packs: Tensor, half: bool = False) -> Tensor:
+    """Packs (seeds, 2 pack, n) to logits (seeds, n)."""
+    h = packs
+    for layer in range(3):
+        h = maxout(product(w[f"weight{layer}"], h, half and layer > 0).to(packs.dtype) + w[f"bias{layer}"])
+    return (torch.bmm(w["weight_out"], h.to(packs.dtype)) + w["bias_out"]).squeeze(1)
+
+
+def product(weight: Tensor, h: Tensor, half: bool) -> Tensor:
+    return torch.bmm(weight.bfloat16(), h.bfloat16()) if half else torch.bmm(weight, h.to(weight.dtype))
+
+
+def maxout(h: Tensor) -> Tensor:
+    """Largest of a unit's pieces, (seeds, pieces x width, n) to (seeds, width, n); its gradient goes to that piece alone.
+
+    The second term is zero, and its derivative is the mask; `amax` by itself would share the gradient out among equal pieces,
+    which takes longer. h has to be in full precision: a compiled function may round one side of `==` to bfloat16 and not the
+    other, and then no piece is the largest.
+    """
+    pieces = h.unflatten(1, (PIECES, -1))
+    largest = pieces.amax(dim=1, keepdim=True).detach()
+    return largest.squeeze(1) + ((pieces - pieces.detach()) * (pieces == largest).detach()).sum(dim=1)
+
+
+def gradients(w_G: dict[str, Tensor], w_D: dict[str, Tensor], reals: Tensor, z: Tensor, pack: int, half: bool):
+    """Both players' gradients from the same fakes; both losses (seeds,), non-saturating; G's batch statistics.
+
+    One backward pass through D serves both. D's loss changes with the logit l of a fake at the rate sigmoid(l), G's at
+    -sigmoid(-l), which is -exp(-l) times that; samples do not mix in D, so what D's pass brings to a fake, times -exp(-l), is
+    what G's pass would bring. The seeds share no weight: each gets its own gradient.
+    """
+    n = reals.shape[2]
+    fakes, back_G, statistics = torch.func.vjp(lambda w: generate(w, z, pack, half), w_G, has_aux=True)
+    logits, back_D = torch.func.vjp(lambda w, x: judge(w, x, half), w_D, torch.cat([reals, packed(fakes, pack)], dim=2))
+    real_logits, fake_logits = logits.split(n, dim=1)
+    grads_D, at_packs = back_D(torch.cat([-torch.sigmoid(-real_logits), torch.sigmoid(fake_logits)], dim=1) / n)
+    at_fakes = at_packs[:, :, n:] * -torch.exp(-fake_logits).unsqueeze(1)
+    (grads_G,) = back_G(at_fakes.unflatten(1, (pack, -1)).transpose(1, 2).flatten(2))  # `packed` undone
+    loss_D = (F.softplus(-real_logits) + F.softplus(fake_logits)).mean(dim=1)
+    return grads_G, grads_D, loss_D, F.softplus(-fake_logits).mean(dim=1), statistics
+
+
+def packed(samples: Tensor, pack: int) -> Tensor:
+    """(seeds, 2, pack n) to (seeds, 2 pack, n): sample i of every part stands in pack i."""
+    return samples.unflatten(2, (pack, -1)).transpose(1, 2).flatten(1, 2)
+
+
+def rounds_of(task: Task, seeds: Sequence[int], pack: int, start: int, like: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Real packs (seeds, 2 pack, batch) and latents (seeds, 2, pack batch) of round `start`, of the next one, and so on.
+
+    All chance of an epoch comes from (seed, epoch), so that a resumed run, or a seed alone, sees what it would have seen.
+    """
+    packs = []
+    for seed in seeds:
+        points, dice = task.sample(POINTS, seed), torch.Generator().manual_seed(7_000_003 + seed)
+        packs.append(torch.cat([points[torch.randint(POINTS, (POINTS,), generator=dice)] for _ in range(pack)], dim=1))
+    epoch, first = divmod(start, POINTS // BATCH)
+    while True:
+        reals, latents = [], []
+        for seed, rows in zip(seeds, packs, strict=True):
+            dice = torch.Generator().manual_seed((seed + 1) * 1_000_000 + epoch)
+            reals.append(rows[torch.randperm(POINTS, generator=dice)].view(-1, BATCH, 2 * pack).transpose(1, 2))
+            latents.append(torch.randn(POINTS // BATCH, 2, pack * BATCH, generator=dice, dtype=torch.float64).to(like))
+        reals, latents = torch.stack(reals, dim=1).contiguous().to(like), torch.stack(latents, dim=1)
+        for step in range(first, POINTS // BATCH):
+            yield reals[step], latents[step]
+        epoch, first = epoch + 1, 0
+
+
+def play_round(run: training.Run, reals: Tensor, z: Tensor, pack: int, half: bool = False, compiled: bool = False):
+    """One step of both players at once, and of the running statistics; the losses (seeds,) of D and G before it."""
+    find = fast_gradients() if compiled else gradients
+    grads_G, grads_D, loss_D, loss_G, (means, stds) = find(run.G.weights(), run.D.weights(), reals, z, pack, half)
+    for player, grads, optimiser in ((run.G, grads_G, run.opt_G), (run.D, grads_D, run.opt_D)):
+        for name, weight in player.named_parameters():
+            weight.grad = grads[name]
+        optimiser.step()
+    run.G.means.lerp_(means, 0.05), run.G.stds.lerp_(stds, 0.05)
+    run.step += 1
+    return loss_D, loss_G
+
+
+@functools.cache
+def fast_gradients():
+    """`gradients` compiled, which needs a C++ compiler."""
+    return torch.compile(gradients, dynamic=False)
+
+
+def check_compiled(run: training.Run, reals: Tensor, z: Tensor, pack: int, half: bool) -> None:
+    """Compares the compiled gradients with those that they were compiled from.
+
+    Raises:
+        RuntimeError: one differs by more than a tenth of its length.
+    """
+    plain, fast = (find(run.G.weights(), run.D.weights(), reals, z, pack, half) for find in (gradients, fast_gradients()))
+    for player, ours, theirs in (("G", plain[0], fast[0]), ("D", plain[1], fast[1])):
+        for name, gradient in ours.items():
+            if (theirs[name] - gradient).norm() > 0.1 * gradient.norm():
+                raise RuntimeError(f"torch.compile gives {name} of {player} another gradient; run without `compiled`.")
+
+
+def fresh_run(
+    seeds: Sequence[int],
+    pack: int,
+    lr: float = 1e-4,
+    beta1: float = 0.8,
+    dtype: torch.dtype = torch.float32,
+    device: str = "cpu",
+) -> training.Run:
+    G, D = generator(seeds, dtype=dtype).to(device), discriminator(seeds, pack, dtype=dtype).to(device)
+    opt_G, opt_D = (torch.optim.Adam(net.parameters(), lr=lr, betas=(beta1, 0.999), fused=True) for net in (G, D))
+    return training.Run(G, D, opt_G, opt_D, G_ema=nn.Identity())  # no average of G is kept
+
+
+def evaluate(samples: Tensor, task: Task) -> dict[str, float]:
+    """Modes, share and reverse KL of `metrics.mode_coverage`, and the reverse KL of PacGAN's code.
+
+    The latter counts only samples within three standard deviations of a mode, ours all; null when there are none.
+    """
+    modes, share, reverse_kl = metrics.mode_coverage(samples, task.centres.to(samples), task.std)
+    distance, nearest = metrics.squared_distances(samples, task.centres.to(samples)).min(dim=1)
+    counts = torch.bincount(nearest[distance < (3 * task.std) ** 2], minlength=len(task.centres)).double()
+    p = counts / counts.sum()
+    among_good = torch.special.xlogy(p, p * len(p)).sum().clamp(min=0).item() if counts.sum() else None
+    return {"modes": modes, "share": share, "reverse_kl": reverse_kl, "reverse_kl_of_good": among_good}
+
+
+@torch.no_grad()
+def look(G: Stacked, task: Task, n: int = 2_500) -> list[dict[str, float]]:
+    """Scores of n samples of every seed's generator, from the same latents, with running statistics."""
+    z = torch.randn(1, 2, n, generator=torch.Generator().manual_seed(2333)).to(G.weight0)
+    samples, _ = generate(G.weights(), z.expand(len(G.weight0), -1, -1), kept=(G.means, G.stds))
+    samples = samples.transpose(1, 2).float().cpu()
+    return [evaluate(points, task) for points in samples]
+
+
+def main(
+    seed: int = 0,
+    seeds: Sequence[int] | None = None,
+    task: str = "ring",
+    pack: int = 1,
+    rounds: int = 400_000,
+    looks: Sequence[int] = LOOKS,
+    lr: float = 1e-4,
+    beta1: float = 0.8,
+    half: bool = False,
+    compiled: bool = False,
+    device: str = "cpu",
+    path: Path | None = None,
+    minutes: float = 3.0,
+    progress: bool = True,
+) -> dict:
+    """Trains `seeds` (or `seed` alone) together, going on from `path` if it exists and saving there every few minutes.
+
+    Args:
+        half: products of hidden layers in bfloat16.
+        compiled: gradients by one compiled function; needs a C++ compiler.
+        minutes: between two savings.
+
+    Returns:
+        "along", the scores of each seed at the rounds `looks`; "seconds" of training, "rounds" and "seeds".
+    """
+    seeds = [seed] if seeds is None else list(seeds)
+    mixture, run, kept = TASKS[task], fresh_run(seeds, pack, lr, beta1, device=device), {"along": [], "seconds": 0.0}
+    identity = {"task": task, "pack": pack, "seeds": seeds, "lr": lr, "beta1": beta1, "half": half}
+    if path is not None and path.exists():
+        kept = go_on(run, path, identity)
+    source = rounds_of(mixture, seeds, pack, run.step, run.G.weight0)
+    clock = saved = time.perf_counter()
+    loss_D = loss_G = torch.zeros(())
+    bar = tqdm(total=rounds, initial=run.step, desc=f"{task} pack {pack}", disable=not progress, mininterval=10)
+    while run.step < rounds:
+        batch = next(source)
+        if compiled and (run.step % 1_000 == 100 or run.step < 2):
+            check_compiled(run, *batch, pack, half)
+        loss_D, loss_G = play_round(run, *batch, pack, half, compiled)
+        bar.update()
+        looked = run.step in looks or run.step == rounds
+        if looked:
+            if not (loss_D.isfinite().all() and loss_G.isfinite().all()):
+                raise FloatingPointError(f"round {run.step}: a loss is not finite.")
+            kept["along"].append({"round": run.step, "loss_D": loss_D.tolist(), "loss_G": loss_G.tolist()})
+            kept["along"][-1]["scores"] = look(run.G, mixture)
+            print("\n" + summary(kept["along"][-1], f"{task} pack {pack}"), flush=True) if progress else None
+        now = time.perf_counter()
+        if path is not None and (looked or now - saved > 60 * minutes):
+            kept["seconds"], clock = kept["seconds"] + now - clock, now
+            keep(run, path, kept | identity)
+            saved = now
+    bar.close()
+    kept["seconds"] = round(kept["seconds"] + time.perf_counter() - clock, 1)
+    return kept | identity | {"rounds": run.step}
+
+
+def keep(run: training.Run, path: Path, story: dict) -> None:
+    """Saves what was seen on the way, then the run; each file whole or not at all, whenever the process dies.
+
+    A story bears its round in its name: if the process dies between the two, the older run still has the older story.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    story_path = path.with_suffix(f".round{run.step}.json")
+    temporary = story_path.with_suffix(".partial")
+    with temporary.open("w") as file:
+        file.write(json.dumps(story))
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, story_path)  # it is on the disk before the run that needs it
+    training.save(run, path)
+    for older in path.parent.glob(f"{path.stem}.round*.json"):
+        if older != story_path:
+            older.unlink()
+
+
+def go_on(run: training.Run, path: Path, identity: dict) -> dict:
+    """Brings `run` to the saved state; "along" and "seconds" up to there.
+
+    Raises:
+        ValueError: the file belongs to another configuration.
+    """
+    training.load(run, path)
+    story = json.loads(path.with_suffix(f".round{run.step}.json").read_text())
+    theirs = {name: story[name] for name in identity}
+    if theirs != identity:
+        raise ValueError(f"{path} holds {theirs}, asked for is {identity}.")
+    return {"along": story["along"], "seconds": story["seconds"]}
+
+
+def summary(row: dict, name: str) -> str:
+    """A line: means over the seeds, with standard errors of the modes."""
+    modes = torch.tensor([float(score["modes"]) for score in row["scores"]])
+    share, kl = (sum(score[key] for score in row["scores"]) / len(modes) for key in ("share", "reverse_kl"))
+    error = modes.std().item() / math.sqrt(len(modes)) if len(modes) > 1 else 0.0
+    return f"{name} round {row['round']}: modes {modes.mean():.1f} +- {error:.1f}, share {share:.3f}, reverse KL {kl:.2f}"
+
+
+def opening(seeds: Sequence[int] = (0, 1), rounds: int = 20) -> dict[str, dict[str, list]]:
+    """Both losses of the first rounds in double precision, plain and packed: the slice that a test plays again."""
+    played = {}
+    for task, pack in (("ring", 1), ("grid", 2)):
+        run = fresh_run(seeds, pack, dtype=torch.float64)
+        source = rounds_of(TASKS[task], seeds, pack, 0, run.G.weight0)
+        losses = [[loss.tolist() for loss in play_round(run, *next(source), pack)] for _ in range(rounds)]
+        played[f"{task}{pack}"] = {"loss_D": [d for d, _ in losses], "loss_G": [g for _, g in losses]}
+    return played
+
+
+def write_record(runs: Path = RUNS, folder: Path = record.RESULTS) -> Path | None:
+    """The record of all configurations, each as far as it has come; None while there is none."""
+    stories = {}
+    for path in sorted(runs.glob("ring_grid_*.round*.json")):
+        name, rounds, _ = path.name.removeprefix("ring_grid_").split(".")
+        stories[name] = json.loads(path.read_text()) | {"rounds": int(rounds.removeprefix("round"))}
+    if not stories:
+        return None
+    configuration = {"points": POINTS, "batch": BATCH, "lr": 1e-4, "beta1": 0.8, "beta2": 0.999, "samples": 2_500}
+    configuration |= {"rounds": 400_000}
+    figures = {"runs": stories, "opening": opening()}
+    return record.write("ring_grid", configuration, figures, sum(story["seconds"] for story in stories.values()), folder)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", nargs="+", help="task and packing, by turns: grid 1 ring 1 ring 2 grid 2; or: record")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=400_000, help="where to stop, for now; a later call goes on")
+    parser.add_argument("--fast", action="store_true", help="hidden products in bfloat16, one compiled function a round")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    asked = parser.parse_args()
+    settings = {"rounds": asked.rounds, "half": asked.fast, "compiled": asked.fast, "device": asked.device}
+    if asked.what != ["record"]:
+        for task, pack in zip(asked.what[::2], map(int, asked.what[1::2]), strict=True):
+            main(seeds=range(asked.seeds), task=task, pack=pack, path=RUNS / f"ring_grid_{task}{pack}.pt", **settings)
+    write_record()
