@@ -132,14 +132,27 @@ def test_the_protocol_and_its_nulls(short, tmp_path):
 def test_the_protocol_of_2018_and_its_nulls(short):
     """Training digits stand near the floor; noise is far away and, as chapter 10 says, recalls nothing."""
     short.seen.cache_clear()
-    real = short.protocol_2018(short.seen("train"), size=100)
-    noise = short.protocol_2018(short.eye(torch.rand(1000, 784)), size=100)
-    short.seen.cache_clear()
+    real = short.protocol_2018(*short.seen("train"), size=100)
+    noise = short.protocol_2018(*short.eye(torch.rand(1000, 784)), size=100)
+    itself = short.protocol_2018(*short.seen("test"), size=100)
     assert 10 * real["frechet"] < noise["frechet"] and noise["kernel"] > 10 * abs(real["kernel"]) and real["kernel_half"] > 0
     assert real["precision"] > 0.5 and real["recall"] > 0.5 and noise["recall"] < 0.1
+    assert 6 < real["score"] <= 10 and 1 <= noise["score"] < 3
+    # A set is at distance 0 from itself, and drawn again from itself it is not; so every redrawn distance is too large.
+    assert abs(itself["frechet"]) < 1e-6 < itself["frechet_redrawn"][0] and real["frechet_redrawn"][0] > real["frechet"]
+    for row in (real, noise):  # pairs of subsets estimate the same quantity, disjoint or not
+        mean, spread = row["kernel_paired"]
+        assert abs(mean - row["kernel"]) < 3 * max(spread / 10, row["kernel_half"])
     pixels = short.unit(short.train_images()[:5])
-    torch.testing.assert_close(short.eye(pixels), short.seen("train")[:5], atol=1e-4, rtol=0)
+    for got, expected in zip(short.eye(pixels), short.seen("train")):
+        torch.testing.assert_close(got, expected[:5], atol=1e-4, rtol=0)
     short.seen.cache_clear()
+
+
+def test_the_classifier_score_reaches_both_its_ends(parzen_2014):
+    assert parzen_2014.classifier_score(torch.eye(10).repeat(3, 1)) == pytest.approx(10)
+    assert parzen_2014.classifier_score(torch.full((7, 10), 0.1)) == pytest.approx(1)
+    assert parzen_2014.classifier_score(torch.eye(10)[:1].expand(5, -1)) == pytest.approx(1)  # sure, and always of one class
 
 
 def test_one_round_of_k_means_is_scikit_learns(parzen_2014):
@@ -159,6 +172,7 @@ def test_the_record_keeps_its_promises():
     recorded = record.read("parzen_2014")
     assert recorded["k_means"]["nats"] > recorded["real"]["nats"] + 20
     assert 1 <= recorded["model_2014"]["epochs"] <= recorded["configuration"]["epochs"]
-    real, *models = recorded["protocol_2018"]
-    assert all(row["frechet"] > real["frechet"] and row["recall"] < real["recall"] for row in models)
+    itself, real, *models = recorded["protocol_2018"]
+    assert abs(itself["frechet"]) < 1e-3 < real["frechet"]
+    assert all(row["frechet"] > real["frechet"] and row["recall"] < real["recall"] and row["n"] == 100_000 for row in models)
     assert all(0.1 <= recorded[name]["sigma"] <= 1 for name in ("model_2014", "real", "k_means"))

@@ -67,5 +67,5 @@ def select_sigma(
     for chunk in points.split(block):
         exponent = squared_distances(chunk, samples).mul_(-0.5)
         for i, sigma in enumerate(sigmas):
-            totals[i] += (exponent / sigma**2).logsumexp(dim=1).sum() - len(chunk) * samples.shape[1] * math.log(sigma)
+            totals[i] += (exponent / sigma**2).logsumexp(dim=1).sum().item() - len(chunk) * samples.shape[1] * math.log(sigma)
     return float(sigmas[int(totals.argmax())])

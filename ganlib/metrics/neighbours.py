@@ -126,7 +126,8 @@ def classifier_two_sample_test(
     """Can a classifier tell a from b? Majority of k nearest neighbours (Lopez-Paz and Oquab 2017).
 
     The larger set is cut to the size of the smaller; of all rows one half, drawn at random, votes, the other is judged.
-    Where the two distributions are one, the right answers are binomial with probability 1/2. Introduced in chapter 10.
+    Where the two distributions are one, the right answers are about binomial with probability 1/2, a little less spread.
+    Introduced in chapter 10.
 
     Args:
         a: (n_a, d).
