@@ -277,7 +277,7 @@ def main(
         minutes: between two savings.
 
     Returns:
-        "along", the scores of each seed at the rounds `looks`; "seconds" of training, "rounds" and "seeds".
+        "along", the scores of each seed at the rounds `looks`; "seconds" of the processor, "rounds" and "seeds".
     """
     seeds = [seed] if seeds is None else list(seeds)
     mixture, run, kept = TASKS[task], fresh_run(seeds, pack, lr, beta1, device=device), {"along": [], "seconds": 0.0}
@@ -285,7 +285,7 @@ def main(
     if path is not None and path.exists():
         kept = go_on(run, path, identity)
     source = rounds_of(mixture, seeds, pack, run.step, run.G.weight0)
-    clock = saved = time.perf_counter()
+    clock, saved = time.process_time(), time.perf_counter()
     loss_D = loss_G = torch.zeros(())
     bar = tqdm(total=rounds, initial=run.step, desc=f"{task} pack {pack}", disable=not progress, mininterval=10)
     while run.step < rounds:
@@ -303,11 +303,11 @@ def main(
             print("\n" + summary(kept["along"][-1], f"{task} pack {pack}"), flush=True) if progress else None
         now = time.perf_counter()
         if path is not None and (looked or now - saved > 60 * minutes):
-            kept["seconds"], clock = kept["seconds"] + now - clock, now
+            kept["seconds"], clock = kept["seconds"] + time.process_time() - clock, time.process_time()
             keep(run, path, kept | identity)
             saved = now
     bar.close()
-    kept["seconds"] = round(kept["seconds"] + time.perf_counter() - clock, 1)
+    kept["seconds"] = round(kept["seconds"] + time.process_time() - clock, 1)
     return kept | identity | {"rounds": run.step}
 
 
