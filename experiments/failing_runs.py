@@ -1,0 +1,242 @@
+"""A small MNIST GAN that trains, and what becomes of it when one line is changed, from five seeds: chapter 9 reads them.
+
+    python experiments/failing_runs.py
+
+`play` is the healthy loop. `CHANGES` names the line that each failing run has in place of one of its lines; the changed
+source is compiled and run as it is, so that what the chapter shows is what ran. Every finished run is kept in
+experiments/runs/, so that an interrupted experiment goes on where it stopped. Writes ganlib/results/failing_runs.json.
+"""
+
+import base64
+import copy
+import functools
+import inspect
+import json
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from ganlib import data, metrics, record
+from ganlib.networks import MLPDiscriminator, MLPGenerator, classify, digit_classifier
+
+RUNS = Path(__file__).parent / "runs"
+ROUNDS, BATCH, SEEDS, LOOKS, SAMPLES = 3000, 64, 5, 10, 1000
+G_WIDTHS, D_WIDTHS = (64, 128), (128, 64)
+CURVES = ("loss_D", "loss_G", "prob_real", "prob_fake", "norm_D", "norm_G")
+
+
+def play(G, D, batches, rounds, look):
+    """Plays a GAN's rounds and returns what each one saw; `look(step, G)` is called after every round."""
+    settings = {"lr": 1e-3, "betas": (0.0, 0.99), "fused": True}
+    opt_D = torch.optim.Adam(D.parameters(), **settings)
+    opt_G = torch.optim.Adam(G.parameters(), **settings)
+    rows = []
+    for step in range(1, rounds + 1):
+        G.train()
+        reals = next(batches)
+        fakes = G(G.sample_z(len(reals))).detach()
+        real_logits, fake_logits = D(reals), D(fakes)
+        loss_D = softplus(-real_logits).mean() + softplus(fake_logits).mean()
+        opt_D.zero_grad()
+        loss_D.backward()
+        norm_D = grad_norm(D)
+        opt_D.step()
+        for _ in range(1):
+            z = G.sample_z(len(reals))
+            loss_G = softplus(-D(G(z))).mean()
+            opt_G.zero_grad()
+            loss_G.backward()
+            norm_G = grad_norm(G)
+            opt_G.step()
+        probs = real_logits.sigmoid().mean(), fake_logits.sigmoid().mean()
+        rows.append([value.item() for value in (loss_D, loss_G, *probs, norm_D, norm_G)])
+        look(step, G)
+    return rows
+
+
+def grad_norm(network: nn.Module) -> Tensor:
+    """Euclidean length of all gradients of a network together."""
+    return torch.stack([p.grad.norm() for p in network.parameters()]).norm()
+
+
+# name: (what the healthy loop says, what the failing one says instead)
+CHANGES = {
+    "healthy": [],
+    "D too strong": [("Adam(G.parameters(), **settings)", 'Adam(G.parameters(), **settings | {"lr": 1e-5})')],
+    "D too weak": [("Adam(D.parameters(), **settings)", 'Adam(D.parameters(), **settings | {"lr": 1e-5})')],
+    "collapse": [("range(1)", "range(10)")],
+    "oscillation": [("Adam(D.parameters(), **settings)", 'Adam(D.parameters(), **settings | {"betas": (0.9, 0.99)})')],
+    "divergence": [("softplus(-real_logits).mean() + softplus(fake_logits).mean()", "fake_logits.mean() - real_logits.mean()")],
+    "learning rate too high": [('"lr": 1e-3', '"lr": 2e-2')],
+    "wrong sign": [("softplus(-D(G(z)))", "softplus(D(G(z)))")],
+    "data in [0, 1]": [("reals = next(batches)", "reals = (next(batches) + 1) / 2")],
+    "evaluation mode": [("G.train()", "G.eval()")],
+    "no detach": [(".detach()", "")],
+    "no detach, cleared late": [
+        (".detach()", ""),
+        ("            opt_G.zero_grad()\n            loss_G", "            loss_G"),
+        ("            opt_G.step()\n", "            opt_G.step()\n            opt_G.zero_grad()\n"),
+    ],
+}
+
+
+def loop(name: str) -> str:
+    """The source of the healthy loop with the lines of this run put in the place of its own."""
+    source = inspect.getsource(play)
+    for old, new in CHANGES[name]:
+        if source.count(old) != 1:
+            raise ValueError(f"{name}: the loop must say {old!r} once, it does so {source.count(old)} times.")
+        source = source.replace(old, new)
+    return source
+
+
+def compiled(name: str) -> Callable:
+    """That source as a function: what is shown is what runs."""
+    namespace = dict(globals())
+    exec(compile(loop(name), f"<{name}>", "exec"), namespace)
+    return namespace["play"]
+
+
+def new_pair(seed: int, double: bool = False) -> tuple[MLPGenerator, MLPDiscriminator]:
+    """Chapter 8's networks at half the widths; in double precision their weights are drawn in it too."""
+    torch.manual_seed(seed)
+    G, D = MLPGenerator(widths=G_WIDTHS), MLPDiscriminator(widths=D_WIDTHS)
+    if double:
+        for layer in [*G.double().modules(), *D.double().modules()]:
+            if isinstance(layer, nn.Linear):
+                layer.reset_parameters()
+    return G, D
+
+
+@torch.no_grad()
+def sample(G: nn.Module, n: int = SAMPLES, train: bool = False, batch: int = 1000, seed: int = 1) -> Tensor:
+    """n images from a seed of their own, in evaluation mode or, for `train`, normalised by batches of this size."""
+    z = torch.randn(n, G.z_dim, generator=torch.Generator().manual_seed(seed))
+    G = copy.deepcopy(G).train(train)  # in training mode a forward pass changes what batch normalisation keeps
+    return torch.cat([G(chunk) for chunk in z.split(batch)])
+
+
+@functools.cache
+def references() -> tuple[Tensor, float, list[float]]:
+    """Features of 10,000 test images, and the floor: distances of five sets of SAMPLES training images, mean and each."""
+    classifier = digit_classifier()
+    test_features, _ = classify(classifier, data.mnist("test").images)
+    images, _ = data.mnist("train")
+    floors = []
+    for seed in range(5):
+        rows = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:SAMPLES]
+        floors.append(metrics.frechet_distance(classify(classifier, images[rows])[0], test_features))
+    return test_features, sum(floors) / len(floors), floors
+
+
+def score(images: Tensor, neighbours: bool = False) -> dict[str, float]:
+    """Distance to the test set in multiples of the floor, confidence and class balance; precision and recall on request."""
+    test_features, floor, _ = references()
+    features, probabilities = classify(digit_classifier(), images)
+    balance = metrics.class_balance(probabilities)
+    scores = {
+        "times_floor": metrics.frechet_distance(features, test_features) / floor,
+        "confidence": probabilities.max(dim=1).values.mean().item(),
+        "rarest_class": balance.min().item(),
+        "commonest_class": balance.max().item(),
+    }
+    if neighbours:
+        precision, recall = metrics.precision_recall(test_features[: len(features)], features, k=3)
+        scores |= {"precision": float(precision), "recall": float(recall)}
+    return {key: float(f"{value:.4g}") for key, value in scores.items()}
+
+
+def autocorrelation(values: Tensor, lags: int = 100) -> Tensor:
+    """Correlation of a curve with itself, 1 to `lags` rounds later, once its straight-line trend is taken away."""
+    time_axis = torch.linspace(-1, 1, len(values), dtype=values.dtype)
+    centred = values - values.mean()
+    centred = centred - time_axis * (centred @ time_axis) / (time_axis @ time_axis)
+    variance = centred @ centred
+    return torch.stack([centred[:-lag] @ centred[lag:] for lag in range(1, lags + 1)]) / variance.clamp_min(1e-30)
+
+
+def in_a_line(values: Tensor) -> str:
+    """Numbers with four digits, in one string: a record of many curves stays readable."""
+    return " ".join(f"{value:.4g}" for value in values.tolist())
+
+
+def main(name: str = "healthy", seed: int = 0, rounds: int = ROUNDS, batch: int = BATCH) -> dict:
+    """One run: its curves as means of 50 stretches of rounds, scores along it, and 16 samples in 16 greys."""
+    G, D = new_pair(seed)
+    images, _ = data.mnist("train")
+    looks = []
+
+    def look(step: int, G: nn.Module) -> None:
+        if step % (rounds // LOOKS) == 0:
+            with torch.random.fork_rng(devices=[]):  # building a classifier draws weights; a look must not change the run
+                looks.append({"round": step, **score(sample(G), neighbours=step == rounds)})
+
+    rows = torch.tensor(compiled(name)(G, D, data.batches(images, batch, seed), rounds, look), dtype=torch.float64)
+    stretches = rows[: len(rows) // 50 * 50].unflatten(0, (50, -1)).mean(dim=1)
+    greys = (data.to_uint8(sample(G, 16)).flatten() // 16).numpy().tobytes()
+    outcome = {
+        "seed": seed,
+        "curves": {curve: in_a_line(stretches[:, i]) for i, curve in enumerate(CURVES)},
+        "autocorrelation": in_a_line(autocorrelation(rows[len(rows) // 2 :, CURVES.index("prob_fake")])),
+        "last_tenth": dict(zip(CURVES, (float(f"{v:.4g}") for v in rows[-len(rows) // 10 :].mean(dim=0).tolist()))),
+        "looks": looks,
+        "samples": base64.b64encode(zlib.compress(greys, 9)).decode(),
+    }
+    if name == "healthy":
+        ways = {"train, 1000": (True, 1000), "train, 16": (True, 16), "train, 2": (True, 2)}
+        outcome["modes"] = {way: score(sample(G, train=train, batch=size)) for way, (train, size) in ways.items()}
+    return outcome
+
+
+def kept(name: str, seed: int) -> dict:
+    """``main(name, seed)``, or what it returned when this run, of this loop and these settings, was last finished."""
+    path = RUNS / f"failing_{name.replace(' ', '_').replace('[', '').replace(']', '').replace(',', '')}_{seed}.json"
+    played = {"loop": loop(name), "settings": [ROUNDS, BATCH, LOOKS, SAMPLES, G_WIDTHS, D_WIDTHS]}
+    played = json.loads(json.dumps(played))  # tuples come back from a file as lists
+    if not path.exists() or {key: json.loads(path.read_text()).get(key) for key in played} != played:
+        begun = time.process_time()
+        outcome = main(name, seed)
+        RUNS.mkdir(exist_ok=True)
+        path.write_text(json.dumps(played | {"cpu": time.process_time() - begun, "outcome": outcome}))
+    state = json.loads(path.read_text())
+    last = state["outcome"]["looks"][-1]
+    print(f"{name:26s} seed {seed}  {last['times_floor']:8.1f} times the floor  {state['cpu']:5.1f} s", flush=True)
+    return state
+
+
+def opening(name: str, seed: int = 0, rounds: int = 8) -> dict[str, list[float]]:
+    """What the first rounds see, in double precision: the slice that a test plays again and compares with the record."""
+    G, D = new_pair(seed, double=True)
+    images, _ = data.mnist("train")
+    doubles = (reals.double() for reals in data.batches(images, BATCH, seed))
+    rows = compiled(name)(G, D, doubles, rounds, lambda step, G: None)
+    return {curve: [row[i] for row in rows] for i, curve in enumerate(CURVES)}
+
+
+def whole_experiment() -> None:
+    torch.set_num_threads(1)
+    played = [name for name in CHANGES if name != "no detach"]  # its opening shows it to be the healthy run
+    states = {name: [] for name in played}
+    for seed in range(SEEDS):  # every failure once before any twice
+        for name in played:
+            states[name].append(kept(name, seed))
+    _, floor, floors = references()
+    figures = {
+        "loop": loop("healthy"),
+        "changes": CHANGES,
+        "floor": floor,
+        "floors": floors,
+        "runs": {name: [state["outcome"] for state in rows] for name, rows in states.items()},
+        "opening": {name: opening(name) for name in CHANGES},
+    }
+    configuration = {"rounds": ROUNDS, "batch": BATCH, "samples": SAMPLES, "g_widths": G_WIDTHS, "d_widths": D_WIDTHS}
+    record.write("failing_runs", configuration, figures, sum(state["cpu"] for rows in states.values() for state in rows))
+
+
+if __name__ == "__main__":
+    whole_experiment()
