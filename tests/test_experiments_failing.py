@@ -164,3 +164,14 @@ def test_a_short_run_is_kept(monkeypatch, tmp_path):
     with pytest.raises(pytest.fail.Exception):
         failing.kept("healthy", 0)
     failing.references.cache_clear()
+
+
+def test_one_image_repeated_is_precise_and_recalls_nothing(monkeypatch):
+    monkeypatch.setattr(failing.data, "mnist", data.digits)
+    failing.references.cache_clear()
+    repeated = data.to_float(data.digits("test").images[:1]).expand(100, -1, -1, -1)
+    scores = failing.score(repeated, neighbours=True)
+    failing.references.cache_clear()
+    assert (
+        scores["precision"] == 1 and scores["recall"] < 0.05 and scores["commonest_class"] == 1 and scores["rarest_class"] == 0
+    )
