@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from ganlib.types import ByteImages, Labels, Points
+from ganlib.types import ByteImages, Labels, Points, Samples
 
 # SHA-256 of the four files of MNIST (LeCun, Cortes and Burges) once decompressed.
 MNIST_SHA256 = {
@@ -265,7 +265,7 @@ def to_uint8(images: Float[Tensor, "..."]) -> UInt8[Tensor, "..."]:
     return images.add(1).mul_(127.5).round_().to(torch.uint8)
 
 
-def batches(images: Tensor, size: int, seed: int = 0, start: int = 0) -> Iterator[Tensor]:
+def batches(images: Tensor, size: int, seed: int = 0, start: int = 0) -> Iterator[Samples]:
     """Endless batches of `size` samples, on the tensor's own device; bytes come out as floats in [-1, 1].
 
     Every epoch is a fresh permutation; the samples that fill no batch wait for the next epoch. Batch i depends on
@@ -290,7 +290,7 @@ def batches(images: Tensor, size: int, seed: int = 0, start: int = 0) -> Iterato
     return _endless(images, size, seed, start)
 
 
-def _endless(images: Tensor, size: int, seed: int, start: int) -> Iterator[Tensor]:
+def _endless(images: Tensor, size: int, seed: int, start: int) -> Iterator[Samples]:
     per_epoch = len(images) // size
     epoch, first = divmod(start, per_epoch)
     while True:

@@ -9,7 +9,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from ganlib.types import ByteImages, Features, Images, Latents, Logits
+from ganlib.types import ByteImages, Features, Images, Latents, Logits, Samples
 
 
 class MLPGenerator(nn.Module):
@@ -38,6 +38,8 @@ class MLPGenerator(nn.Module):
     def forward(self, z: Latents) -> Images:
         if z.ndim != 2 or z.shape[1] != self.z_dim or len(z) == 0:
             raise ValueError(f"z must have shape (batch, {self.z_dim}) with batch >= 1, got {tuple(z.shape)}.")
+        if z.dtype != self.layers[0].weight.dtype:
+            raise TypeError(f"z must be {self.layers[0].weight.dtype} as the weights are, got {z.dtype}.")
         return self.layers(z).unflatten(1, self.image_shape)
 
     def sample_z(self, n: int) -> Latents:
@@ -69,6 +71,8 @@ class MLPDiscriminator(nn.Module):
         if images.shape[1:] != self.image_shape or len(images) == 0:
             expected = ", ".join(map(str, self.image_shape))
             raise ValueError(f"images must have shape (batch, {expected}) with batch >= 1, got {tuple(images.shape)}.")
+        if not images.is_floating_point():
+            raise TypeError(f"images must be floating point in [-1, 1], got {images.dtype}; data.to_float scales bytes.")
         return self.layers(images).squeeze(1)
 
 
@@ -96,13 +100,17 @@ class DigitClassifier(nn.Module):
 
     def features(self, images: Images) -> Features:
         """(batch, 64): the activations that the last layer reads, at least 0. Images are floats in [-1, 1]."""
-        if images.shape[1:] != (1, 28, 28) or len(images) == 0:
-            raise ValueError(f"images must have shape (batch, 1, 28, 28) with batch >= 1, got {tuple(images.shape)}.")
+        _check_digits(images)
         return self.body(images).relu()
 
     def forward(self, images: Images) -> Features:
         """(batch, 10): class logits."""
         return self.head(self.features(images))
+
+
+def _check_digits(images: Tensor) -> None:
+    if images.shape[1:] != (1, 28, 28) or len(images) == 0:
+        raise ValueError(f"images must have shape (batch, 1, 28, 28) with batch >= 1, got {tuple(images.shape)}.")
 
 
 def digit_classifier() -> DigitClassifier:
@@ -145,7 +153,7 @@ def _shipped_weights(name: str) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def sample(G: nn.Module, n: int, seed: int = 1) -> Tensor:
+def sample(G: nn.Module, n: int, seed: int = 1) -> Samples:
     """n samples (n, ...) of G, which is left in evaluation mode, from a seed of their own. Introduced in chapter 8.
 
     The latents are drawn on the CPU, so that a seed means the same samples everywhere.
@@ -162,7 +170,19 @@ def classify(classifier: DigitClassifier, images: Images | ByteImages, batch: in
         classifier: what :func:`digit_classifier` returns.
         images: (n, 1, 28, 28), floats in [-1, 1] or uint8.
         batch: images a forward pass.
+
+    Raises:
+        TypeError: images are neither floating point nor uint8.
+        ValueError: images are not (n, 1, 28, 28) with n >= 1, or floats outside [-1, 1].
     """
+    _check_digits(images)
+    if images.is_floating_point():
+        low, high = (bound.item() for bound in images.aminmax())
+        if not (low >= -1.001 and high <= 1.001):  # half precision may round beyond 1; nan fails both comparisons
+            values = f"from {low:.4g} to {high:.4g}"
+            raise ValueError(f"images must lie in [-1, 1], got values {values}; data.to_float scales bytes.")
+    elif images.dtype != torch.uint8:
+        raise TypeError(f"images must be floating point in [-1, 1] or uint8, got {images.dtype}.")
     rows = []
     for chunk in images.split(batch):
         chunk = chunk.to(torch.float32) / 127.5 - 1 if chunk.dtype == torch.uint8 else chunk

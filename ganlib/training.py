@@ -124,15 +124,35 @@ def update_ema(G_ema: nn.Module, G: nn.Module, decay: float) -> None:
     """G_ema <- decay G_ema + (1 - decay) G, batch statistics included; integer buffers are copied. Introduced in chapter 8.
 
     Raises:
-        ValueError: decay is not in [0, 1).
+        ValueError: decay is not in [0, 1), or the weights have other shapes.
     """
     if not 0 <= decay < 1:
         raise ValueError(f"decay must lie in [0, 1), got {decay}.")
     averages, values = list(G_ema.state_dict().values()), list(G.state_dict().values())
+    if [average.shape for average in averages] != [value.shape for value in values]:
+        raise ValueError("G_ema must have the architecture of G; the shapes of their weights differ.")
     is_float = [value.is_floating_point() for value in values]
     torch._foreach_lerp_([a for a, f in zip(averages, is_float) if f], [v for v, f in zip(values, is_float) if f], 1 - decay)
     for average, value in ((a, v) for a, v, f in zip(averages, values, is_float) if not f):
         average.copy_(value)
+
+
+def next_batch(batches: Iterator[Samples], D: nn.Module) -> Samples:
+    """The next batch, if D can judge it.
+
+    Raises:
+        ValueError: there is none, it is empty, or it is on another device than D.
+        TypeError: it is of another dtype than D's weights.
+    """
+    reals = next(batches, None)
+    if reals is None or len(reals) == 0:
+        raise ValueError(f"batches must be endless, each of one sample at least; got {'an end' if reals is None else 'none'}.")
+    weight = next(D.parameters(), reals)
+    if reals.dtype != weight.dtype:
+        raise TypeError(f"a batch must be {weight.dtype} as D's weights are, got {reals.dtype}; data.to_float scales bytes.")
+    if reals.device != weight.device:
+        raise ValueError(f"a batch must be on {weight.device} as D is, got {reals.device}.")
+    return reals
 
 
 def train(
@@ -159,14 +179,17 @@ def train(
         ema_share: it remembers no more than this share of the rounds played, so that the untrained G is soon forgotten.
 
     Raises:
-        ValueError: steps or d_steps is below its minimum.
+        ValueError: a setting is out of range, batches end, or a batch is empty or on another device than D.
+        TypeError: a batch is of another dtype than D's weights.
         FloatingPointError: a loss is not finite; the round and the player are named.
     """
     if steps < 0 or d_steps < 1:
         raise ValueError(f"steps must be >= 0 and d_steps >= 1, got {steps} and {d_steps}.")
+    if not 0 <= ema_decay < 1 or ema_share < 0:
+        raise ValueError(f"ema_decay must lie in [0, 1) and ema_share be >= 0, got {ema_decay} and {ema_share}.")
     for _ in range(steps):
         for _ in range(d_steps):
-            reals = next(batches)
+            reals = next_batch(batches, run.D)
             loss_D, real_logits, fake_logits = discriminator_step(run, reals, objective, penalty)
         loss_G = generator_step(run, reals, objective)
         run.step += 1

@@ -131,9 +131,14 @@ class TestErrors:
         with pytest.raises(ValueError, match=f"n must be at least 1, got {n}"):
             MLPGenerator().sample_z(n)
 
-    def test_dtype_and_device_are_named_by_torch(self):
-        with pytest.raises(RuntimeError, match="same dtype, but got Byte and Float"):
+    def test_dtype(self):
+        with pytest.raises(TypeError, match=r"z must be torch.float32 as the weights are, got torch.float64"):
+            MLPGenerator()(torch.zeros(4, 100, dtype=torch.float64))
+        with pytest.raises(TypeError, match=r"images must be floating point in \[-1, 1\], got torch.uint8; data.to_float"):
             MLPDiscriminator()(torch.zeros(2, 1, 28, 28, dtype=torch.uint8))
+        assert MLPGenerator().double()(torch.zeros(4, 100, dtype=torch.float64)).dtype == torch.float64
+
+    def test_device_is_named_by_torch(self):
         with pytest.raises(RuntimeError, match=r"cpu.*meta"):
             MLPDiscriminator()(torch.zeros(2, 1, 28, 28, device="meta"))
 
@@ -157,6 +162,22 @@ def test_classify_in_pieces_is_classify_at_once():
     assert not features.requires_grad
     with pytest.raises(ValueError, match="batch >= 1"):
         classify(classifier, images[:0])
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("images", "error", "words"),
+    [
+        (torch.full((2, 1, 28, 28), 255.0), ValueError, r"must lie in \[-1, 1\], got values from 255 to 255; data.to_float"),
+        (torch.full((2, 1, 28, 28), -1.1), ValueError, "got values from -1.1 to -1.1"),
+        (torch.full((2, 1, 28, 28), float("nan")), ValueError, "got values from nan to nan"),
+        (torch.zeros(2, 1, 28, 28, dtype=torch.int64), TypeError, "floating point in .* or uint8, got torch.int64"),
+        (torch.zeros(2, 28, 28), ValueError, r"\(batch, 1, 28, 28\).*got \(2, 28, 28\)"),
+    ],
+)
+def test_classify_refuses_what_it_would_misread(images, error, words):
+    with pytest.raises(error, match=words):
+        classify(digit_classifier(), images)
 
 
 def test_samples_depend_on_the_seed_alone():

@@ -249,6 +249,14 @@ def test_ema_decay_out_of_range(make_run, decay):
         update_ema(run.G_ema, run.G, decay)
 
 
+def test_an_average_of_another_architecture_is_refused(make_run):
+    run, before = make_run(), weights(make_run().G)
+    for other in (nn.Linear(2, 2), nn.Sequential(*[nn.Linear(2, 2)] * len(list(run.G.state_dict())))):
+        with pytest.raises(ValueError, match="G_ema must have the architecture of G"):
+            update_ema(run.G_ema, other, 0.9)
+    assert same(weights(run.G_ema), before)
+
+
 def test_the_average_starts_as_a_copy(run, make_run):
     assert same(weights(run.G_ema), weights(run.G))
     assert run.G_ema is not run.G and not run.G_ema.training and run.G.training
@@ -352,13 +360,39 @@ def test_counts_out_of_range(run, images, steps, d_steps):
         next(train(run, data.batches(images, 8), nonsaturating, steps=steps, d_steps=d_steps))
 
 
+@pytest.mark.parametrize(("decay", "share"), [(1.0, 0.1), (-0.1, 0.1), (2.0, 0.1), (0.9, -1.0), (float("nan"), 0.1)])
+def test_memory_out_of_range(run, images, decay, share):
+    with pytest.raises(ValueError, match=r"ema_decay must lie in \[0, 1\) and ema_share be >= 0, got"):
+        next(train(run, data.batches(images, 8), nonsaturating, steps=1, ema_decay=decay, ema_share=share))
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("batch", "error", "words"),
+    [
+        (None, ValueError, "batches must be endless.*got an end"),
+        (torch.zeros(0, 1, 4, 4), ValueError, "of one sample at least; got none"),
+        (torch.zeros(5, 1, 4, 4, dtype=torch.uint8), TypeError, "must be torch.float32 as D's weights are, got torch.uint8"),
+        (torch.zeros(5, 1, 4, 4, dtype=torch.float64), TypeError, "must be torch.float32.*got torch.float64"),
+        (torch.zeros(5, 1, 4, 4, device="meta"), ValueError, "must be on cpu as D is, got meta"),
+    ],
+)
+def test_bad_batches_stop_the_run_before_a_turn(run, reals, batch, error, words):
+    rounds = train(run, iter([reals] if batch is None else [reals, batch]), nonsaturating, steps=5)
+    next(rounds)
+    before = weights(run.D), weights(run.G)
+    with pytest.raises(error, match=words):
+        next(rounds)
+    assert same(weights(run.D), before[0]) and same(weights(run.G), before[1]) and run.step == 1
+
+
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("reals", "error", "words"),
     [
         (torch.zeros(0, 1, 4, 4), ValueError, "at least 1, got 0"),
         (torch.zeros(5, 16), ValueError, r"images must have shape \(batch, 1, 4, 4\).*got \(5, 16\)"),
-        (torch.zeros(5, 1, 4, 4, dtype=torch.uint8), RuntimeError, "same dtype, but got Byte and Float"),
+        (torch.zeros(5, 1, 4, 4, dtype=torch.uint8), TypeError, "floating point in .*got torch.uint8"),
         (torch.zeros(5, 1, 4, 4, dtype=torch.float64), RuntimeError, "same dtype, but got Double and Float"),
         (torch.zeros(5, 1, 4, 4, device="meta"), RuntimeError, "cpu.*meta"),
     ],

@@ -80,7 +80,7 @@ def dirac_field(objective: Game, theta: Coordinate, psi: Coordinate, penalty: Pe
     # A clone each: however psi came about, G takes it as given, and D takes theta as given.
     theta, psi = (torch.as_tensor(value, dtype=torch.float64).clone().requires_grad_(True) for value in (theta, psi))
 
-    def D(x):
+    def D(x: Tensor) -> Tensor:
         return psi * x[:, 0]
 
     reals, fakes = torch.zeros(1, 1, dtype=torch.float64), theta.reshape(1, 1)

@@ -46,7 +46,7 @@ def integrate(
         raise ValueError(f"points must be different and lie inside bounds, got {points} and {bounds}.")
     infinite = []
 
-    def finite_part(x):
+    def finite_part(x: float) -> float:
         y = integrand(x)
         if math.isnan(y):
             raise ValueError(f"the integrand is NaN at x = {x}.")
@@ -130,7 +130,7 @@ def value_line(
         ArithmeticError: the quadrature did not settle.
     """
 
-    def integrand(x, at_p, at_q):
+    def integrand(x: float, at_p: float, at_q: float) -> float:
         log_d, log_not_d = -log_add(0.0, -logit(x)), -log_add(0.0, logit(x))
         return mass_times(at_p, log_d) + mass_times(at_q, log_not_d)
 
@@ -145,7 +145,7 @@ def value_at_optimum_line(
 ) -> Integral:
     """C(G) on a line, arguments and errors as in :func:`value_line`. Introduced in chapter 4."""
 
-    def integrand(x, at_p, at_q):
+    def integrand(x: float, at_p: float, at_q: float) -> float:
         log_sum = log_add(at_p, at_q)
         return mass_times(at_p, at_p - log_sum) + mass_times(at_q, at_q - log_sum)
 
@@ -173,7 +173,7 @@ def js_divergence_line(
 ) -> Integral:
     """JSD on a line, arguments and errors as in :func:`value_line`. Introduced in chapter 5."""
 
-    def integrand(x, at_p, at_q):
+    def integrand(x: float, at_p: float, at_q: float) -> float:
         log_m = log_add(at_p, at_q) - math.log(2)
         return (mass_times(at_p, at_p - log_m) + mass_times(at_q, at_q - log_m)) / 2
 
