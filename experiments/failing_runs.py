@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
+from tqdm.auto import tqdm
 
 from ganlib import data, metrics, record
 from ganlib.networks import MLPDiscriminator, MLPGenerator, classify, digit_classifier
@@ -151,6 +152,23 @@ def score(images: Tensor, neighbours: bool = False) -> dict[str, float]:
     return {key: float(f"{value:.4g}") for key, value in scores.items()}
 
 
+def variety(images: Tensor) -> float:
+    """Mean Euclidean distance between two of these images (n, 1, 28, 28), in pixels from -1 to 1."""
+    return float(f"{torch.pdist(images.flatten(1)).mean().item():.4g}")
+
+
+def samplers_we_understand() -> dict[str, dict[str, float]]:
+    """The scores of what no training made: SAMPLES training images, the same one again and again, uniform noise, and what a
+    collapse would be that is as good as can be, training images of one class."""
+    images, labels = data.mnist("train")
+    rows = torch.randperm(len(images), generator=torch.Generator().manual_seed(5))
+    reals, ones = data.to_float(images[rows[:SAMPLES]]), data.to_float(images[rows[labels[rows] == 1][:SAMPLES]])
+    noise = 2 * torch.rand(SAMPLES, 1, 28, 28, generator=torch.Generator().manual_seed(0)) - 1
+    kinds = {"training images": reals, "training images of ones": ones, "one training image": reals[:1].expand_as(reals)}
+    kinds["uniform noise"] = noise
+    return {kind: score(pictures, neighbours=True) | {"variety": variety(pictures)} for kind, pictures in kinds.items()}
+
+
 def autocorrelation(values: Tensor, lags: int = 100) -> Tensor:
     """Correlation of a curve with itself, 1 to `lags` rounds later, once its straight-line trend is taken away."""
     time_axis = torch.linspace(-1, 1, len(values), dtype=values.dtype)
@@ -165,18 +183,20 @@ def in_a_line(values: Tensor) -> str:
     return " ".join(f"{value:.4g}" for value in values.tolist())
 
 
-def main(name: str = "healthy", seed: int = 0, rounds: int = ROUNDS, batch: int = BATCH) -> dict:
+def main(seed: int = 0, name: str = "healthy", rounds: int = ROUNDS, batch: int = BATCH, progress: bool = True) -> dict:
     """One run: its curves as means of 50 stretches of rounds, scores along it, and 16 samples in 16 greys."""
     G, D = new_pair(seed)
     images, _ = data.mnist("train")
-    looks = []
+    looks, bar = [], tqdm(total=rounds, desc=f"{name}, seed {seed}", disable=not progress, mininterval=5)
 
     def look(step: int, G: nn.Module) -> None:
+        bar.update()
         if step % (rounds // LOOKS) == 0:
             with torch.random.fork_rng(devices=[]):  # building a classifier draws weights; a look must not change the run
                 looks.append({"round": step, **score(sample(G), neighbours=step == rounds)})
 
     rows = torch.tensor(compiled(name)(G, D, data.batches(images, batch, seed), rounds, look), dtype=torch.float64)
+    bar.close()
     stretches = rows[: len(rows) // 50 * 50].unflatten(0, (50, -1)).mean(dim=1)
     greys = (data.to_uint8(sample(G, 16)).flatten() // 16).numpy().tobytes()
     outcome = {
@@ -194,13 +214,13 @@ def main(name: str = "healthy", seed: int = 0, rounds: int = ROUNDS, batch: int 
 
 
 def kept(name: str, seed: int) -> dict:
-    """``main(name, seed)``, or what it returned when this run, of this loop and these settings, was last finished."""
+    """``main(seed, name)``, or what it returned when this run, of this loop and these settings, was last finished."""
     path = RUNS / f"failing_{name.replace(' ', '_').replace('[', '').replace(']', '').replace(',', '')}_{seed}.json"
     played = {"loop": loop(name), "settings": [ROUNDS, BATCH, LOOKS, SAMPLES, G_WIDTHS, D_WIDTHS]}
     played = json.loads(json.dumps(played))  # tuples come back from a file as lists
     if not path.exists() or {key: json.loads(path.read_text()).get(key) for key in played} != played:
         begun = time.process_time()
-        outcome = main(name, seed)
+        outcome = main(seed, name)
         RUNS.mkdir(exist_ok=True)
         path.write_text(json.dumps(played | {"cpu": time.process_time() - begun, "outcome": outcome}))
     state = json.loads(path.read_text())
@@ -231,11 +251,18 @@ def whole_experiment() -> None:
         "changes": CHANGES,
         "floor": floor,
         "floors": floors,
+        "baselines": samplers_we_understand(),
         "runs": {name: [state["outcome"] for state in rows] for name, rows in states.items()},
         "opening": {name: opening(name) for name in CHANGES},
     }
     configuration = {"rounds": ROUNDS, "batch": BATCH, "samples": SAMPLES, "g_widths": G_WIDTHS, "d_widths": D_WIDTHS}
-    record.write("failing_runs", configuration, figures, sum(state["cpu"] for rows in states.values() for state in rows))
+    record.write(
+        "failing_runs",
+        configuration,
+        figures,
+        sum(state["cpu"] for rows in states.values() for state in rows),
+        clock="processor",
+    )
 
 
 if __name__ == "__main__":

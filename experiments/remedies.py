@@ -309,7 +309,7 @@ def write_record(rows: list[dict], folder: Path = record.RESULTS) -> Path:
     configuration |= {"std": {task: std for task, (_, std) in TASKS.items()}, "samples": 2_500}
     configuration["settings"] = {name: setting._asdict() for name, setting in SETTINGS.items()}
     figures = {"rows": rows, "opening": opening()}
-    return record.write("remedies", configuration, figures, sum(row["cpu_seconds"] for row in rows), folder)
+    return record.write("remedies", configuration, figures, sum(row["cpu_seconds"] for row in rows), folder, "processor")
 
 
 if __name__ == "__main__":

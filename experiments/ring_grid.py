@@ -374,7 +374,8 @@ def write_record(runs: Path = RUNS, folder: Path = record.RESULTS) -> Path | Non
     configuration = {"points": POINTS, "batch": BATCH, "lr": 1e-4, "beta1": 0.8, "beta2": 0.999, "samples": 2_500}
     configuration |= {"rounds": 400_000}
     figures = {"runs": stories, "opening": opening()}
-    return record.write("ring_grid", configuration, figures, sum(story["seconds"] for story in stories.values()), folder)
+    seconds = sum(story["seconds"] for story in stories.values())
+    return record.write("ring_grid", configuration, figures, seconds, folder, clock="processor")
 
 
 if __name__ == "__main__":

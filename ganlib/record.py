@@ -15,7 +15,9 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def read(name: str) -> dict[str, Any]:
-    """A recorded experiment: "experiment", "configuration", "environment", "wall_seconds" and the figures it measured.
+    """A recorded experiment: "experiment", "configuration", "environment", its time and the figures it measured.
+
+    The time is called "wall_seconds", or "processor_seconds" where it leaves out the waiting for others on a shared machine.
 
     Raises:
         FileNotFoundError: nothing of that name is recorded; the message lists what is.
@@ -29,7 +31,12 @@ def read(name: str) -> dict[str, Any]:
 
 
 def write(
-    name: str, configuration: dict[str, Any], figures: dict[str, Any], wall_seconds: float, folder: Path = RESULTS
+    name: str,
+    configuration: dict[str, Any],
+    figures: dict[str, Any],
+    seconds: float,
+    folder: Path = RESULTS,
+    clock: str = "wall",
 ) -> Path:
     """Writes ``folder/NAME.json`` whole or not at all, with the versions and the kind of machine it was made on.
 
@@ -37,20 +44,23 @@ def write(
         name: of the experiment, as its file in ``experiments/``.
         configuration: the arguments of its ``main``.
         figures: what was measured, every seed's.
-        wall_seconds: how long it took.
+        seconds: how long it took.
         folder: where to; the package's own by default.
+        clock: which clock the seconds are of, "wall" or "processor".
 
     Returns:
         The path written.
 
     Raises:
-        ValueError: a number is not finite, or a figure bears the name of one of the record's own entries.
+        ValueError: a number is not finite, the clock is no such, or a figure bears the name of one of the record's own entries.
     """
+    if clock not in ("wall", "processor"):
+        raise ValueError(f'clock must be "wall" or "processor", got {clock!r}.')
     record = {
         "experiment": name,
         "configuration": configuration,
         "environment": environment(),
-        "wall_seconds": round(wall_seconds, 1),
+        f"{clock}_seconds": round(seconds, 1),
     }
     if taken := sorted(record.keys() & figures.keys()):
         raise ValueError(f"figures must not be called {', '.join(taken)}: the record itself uses these names.")

@@ -88,6 +88,9 @@ def test_a_book_in_miniature(evidence, tmp_path):
 def test_seeds_are_found_wherever_they_stand(evidence):
     record = {"configuration": {"seed": 0}, "runs": [{"seed": 1}, {"seed": 2}], "seeds": [5, {"seed": 3}], "x": {"seeds": True}}
     assert evidence.seeds(record) == {0, 1, 2, 3, 5}
+    assert evidence.seeds({"configuration": {"seeds": 3}, "runs": [{"seed": 7}]}) == {0, 1, 2, 7}
+    assert evidence.took({"wall_seconds": 90}) == evidence.duration(90)
+    assert evidence.took({"processor_seconds": 90}) == f"{evidence.duration(90)} of processor time"
     assert [evidence.spelled(numbers) for numbers in ({0, 1, 2}, {0, 1}, {0, 2, 3}, set())] == ["0 to 2", "0, 1", "0, 2, 3", ""]
 
 

@@ -115,6 +115,21 @@ def test_every_seed_shows_the_signs_its_answer_names(name, holds, recorded):
         assert holds(*(run["last_tenth"][curve] for curve in failing.CURVES)), run["last_tenth"]
 
 
+def test_the_scores_of_what_no_training_made_are_those_recorded(recorded, real_mnist):
+    """Real against real is the floor; and noise, like one image again and again, has precision without recall."""
+    rows = recorded["baselines"]
+    assert 0.8 < rows["training images"]["times_floor"] < 1.5 and rows["training images"]["recall"] > 0.8
+    for kind in ("one training image", "uniform noise"):
+        assert rows[kind]["times_floor"] > 100 and rows[kind]["recall"] == 0
+        assert rows[kind]["precision"] > rows["training images"]["precision"]
+    assert rows["one training image"]["variety"] == 0 and rows["training images of ones"]["rarest_class"] == 0
+    # Two pixels uniform on [-1, 1] differ by 2/3 in mean square: the distance is about the root of 784 of these.
+    assert rows["uniform noise"]["variety"] == pytest.approx(math.sqrt(784 * 2 / 3), rel=0.01)
+    if real_mnist is not None:
+        for kind, scores in failing.samplers_we_understand().items():
+            assert rows[kind] == pytest.approx(scores, rel=2e-3, abs=1e-3), kind
+
+
 def test_collapse_and_swing_are_what_they_are_called(recorded):
     assert all(share > 0.6 for share in score(recorded, "collapse", "commonest_class"))
     assert score(recorded, "collapse", "rarest_class") == [0] * 5
@@ -153,12 +168,12 @@ def test_a_short_run_is_kept(monkeypatch, tmp_path):
     monkeypatch.setattr(failing, "SAMPLES", 200)
     monkeypatch.setattr(failing, "LOOKS", 6)
     played = failing.main
-    monkeypatch.setattr(failing, "main", lambda name, seed: played(name, seed, rounds=198, batch=8))
+    monkeypatch.setattr(failing, "main", lambda seed, name: played(seed, name, rounds=198, batch=8, progress=False))
     failing.references.cache_clear()
     first = failing.kept("healthy", 0)
     assert first["outcome"]["looks"][-1]["round"] == 198 and 0 <= first["outcome"]["looks"][-1]["recall"] <= 1
-    assert failing.main("healthy", 0) == first["outcome"], "what a look finds cached must not change the run"
-    monkeypatch.setattr(failing, "main", lambda name, seed: pytest.fail("it was finished already"))
+    assert failing.main(0, "healthy") == first["outcome"], "what a look finds cached must not change the run"
+    monkeypatch.setattr(failing, "main", lambda seed, name: pytest.fail("it was finished already"))
     assert failing.kept("healthy", 0) == first
     monkeypatch.setitem(failing.CHANGES, "healthy", [(".detach()", "")])
     with pytest.raises(pytest.fail.Exception):

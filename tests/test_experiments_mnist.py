@@ -1,5 +1,6 @@
 """Slices of the experiments behind chapter 8, played again and compared with what they recorded."""
 
+import copy
 import functools
 import math
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 from test_experiments import experiment
 
-from ganlib import data, networks, record
+from ganlib import data, networks, objectives, penalties, record, training
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +82,26 @@ def test_a_short_run_is_scored(mnist_gan, monkeypatch, tmp_path):
     monkeypatch.setattr(mnist_gan, "train_once", lambda *a, **k: pytest.fail("it was finished already"))
     assert mnist_gan.kept("slice") == first
     assert first["ema"]["times_floor"] > 10 and 0 <= first["ema"]["rarest_class"] <= 0.1
+
+
+def test_shared_rounds_are_rounds_of_train_if_both_turns_draw_the_same(mnist_gan):
+    """`train` with a G whose every second draw repeats the one before: the same fakes, so the same weights, in double."""
+    images = torch.rand(64, 1, 28, 28, dtype=torch.float64) * 2 - 1
+    settings, runs = {"steps": 3, "ema_decay": 0.9, "ema_share": 0.2}, []
+    for play, repeated in ((mnist_gan.shared_rounds, 1), (training.train, 2)):
+        torch.manual_seed(0)
+        G, D = networks.MLPGenerator(widths=(8, 16)).double(), networks.MLPDiscriminator(widths=(8,)).double()
+        draws = [z for z in torch.randn(3, 16, 100, dtype=torch.float64) for _ in range(repeated)]
+        G.sample_z = lambda n, draws=draws: draws.pop(0)
+        run, penalty = mnist_gan.fresh_run(G, D), functools.partial(penalties.r1, gamma=0.5)
+        run.G_ema = copy.deepcopy(G).requires_grad_(False)
+        runs.append((run, list(play(run, data.batches(images, 16), objectives.nonsaturating, penalty, **settings)), draws))
+    (ours, our_losses, left), (theirs, their_losses, _) = runs
+    assert not left and ours.step == 3
+    assert [tuple(row) for row in our_losses] == [pytest.approx(tuple(row), abs=1e-12) for row in their_losses]
+    for net in ("G", "D", "G_ema"):
+        for one, other in zip(getattr(ours, net).parameters(), getattr(theirs, net).parameters(), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
 
 
 def test_scores_along_the_way_change_nothing(mnist_gan, monkeypatch):

@@ -229,7 +229,7 @@ def test_the_record_holds_each_configuration_as_far_as_it_is(ring_grid, tmp_path
         written = json.loads(ring_grid.write_record(tmp_path, tmp_path).read_text())
         assert list(written["runs"]) == ["ring2"] and written["runs"]["ring2"]["rounds"] == rounds
     assert [row["round"] for row in written["runs"]["ring2"]["along"]] == [2, 3, 4, 5]
-    assert written["wall_seconds"] == pytest.approx(written["runs"]["ring2"]["seconds"], abs=0.1)
+    assert written["processor_seconds"] == pytest.approx(written["runs"]["ring2"]["seconds"], abs=0.1)
     assert ring_grid.write_record(tmp_path / "none", tmp_path) is None
 
 

@@ -172,7 +172,33 @@ def test_the_record_keeps_its_promises():
     recorded = record.read("parzen_2014")
     assert recorded["k_means"]["nats"] > recorded["real"]["nats"] + 20
     assert 1 <= recorded["model_2014"]["epochs"] <= recorded["configuration"]["epochs"]
-    itself, real, *models = recorded["protocol_2018"]
+    itself, real, noise, repeated, *models = recorded["protocol_2018"]
+    assert noise["recall"] == repeated["recall"] == 0 and repeated["score"] == pytest.approx(1) and noise["score"] < 1.2
+    assert min(noise["frechet"], repeated["frechet"]) > 100 * real["frechet"]
+    for row in recorded["protocol_2018"]:  # of a finite set the score has little spread, and drawing again moves it little
+        mean, spread = row["score_redrawn"]
+        assert spread < 0.05 and abs(mean - row["score"]) < 0.02
+    assert recorded["noise"]["nats"] < recorded["real"]["nats"] - 200
     assert abs(itself["frechet"]) < 1e-3 < real["frechet"]
     assert all(row["frechet"] > real["frechet"] and row["recall"] < real["recall"] and row["n"] == 100_000 for row in models)
     assert all(0.1 <= recorded[name]["sigma"] <= 1 for name in ("model_2014", "real", "k_means"))
+
+
+def test_the_recorded_score_of_one_image_is_that_of_one_normal(real_mnist):
+    """Ten thousand equal kernels are one: mean of -|x - x_0|^2 / 2 sigma^2, less 784/2 log(2 pi sigma^2)."""
+    recorded = record.read("parzen_2014")["one_image"]
+    assert 0.1 <= recorded["sigma"] <= 1
+    if real_mnist is not None:
+        image, points = (data.mnist(split).images.flatten(1).double() / 255 for split in ("train", "test"))
+        squares = (points - image[0]).square().sum(dim=1)
+        logs = -squares / (2 * recorded["sigma"] ** 2) - 392 * math.log(2 * math.pi * recorded["sigma"] ** 2)
+        assert recorded["nats"] == pytest.approx(logs.mean().item(), rel=1e-5)
+        assert recorded["error"] == pytest.approx(logs.std(correction=0).item() / 100, rel=1e-4)
+
+
+def test_the_score_drawn_again(parzen_2014):
+    torch.manual_seed(0)
+    probabilities = torch.randn(2000, 10).softmax(dim=1)
+    mean, spread = parzen_2014.score_redrawn(probabilities, times=20)
+    assert abs(mean - parzen_2014.classifier_score(probabilities)) < 5 * spread / 20**0.5 + 0.01 and 0 < spread < 0.05
+    assert parzen_2014.score_redrawn(probabilities[:1].expand(50, -1)) == pytest.approx([1, 0], abs=1e-6)

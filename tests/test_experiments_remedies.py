@@ -224,15 +224,25 @@ def test_five_rounds_are_three_and_two(stacked_mnist, unchecked, monkeypatch, tm
     monkeypatch.setattr(stacked_mnist, "samples", lambda G: G(torch.ones(2, 100)).detach())
     settings = {"pack": pack, "batch": 8, "progress": False}
     whole = stacked_mnist.main(folder=tmp_path / "whole", rounds=5, **settings)
-    stacked_mnist.main(folder=tmp_path / "parts", rounds=3, **settings)
+    first = stacked_mnist.main(folder=tmp_path / "parts", rounds=3, **settings)
     torch.manual_seed(9)  # whatever happened in between
     parts = stacked_mnist.main(folder=tmp_path / "parts", rounds=5, **settings)
-    assert {**parts, "seconds": 0} == {**whole, "seconds": 0}
+    assert parts["along"] == first["along"] + whole["along"]  # the look after three rounds changed nothing
+    assert [row["images_seen"] for row in parts["along"]] == [24, 40] and parts["seconds"] >= first["seconds"]
+    assert all(parts[name] == whole[name] == parts["along"][-1][name] for name in ("rounds", "modes", "kl", "thresholds"))
     runs = [stacked_mnist.fresh_run(pack, 0, stacked_mnist.CONFIGURATION) for _ in range(2)]
     for run, folder in zip(runs, ("whole", "parts"), strict=True):
         training.load(run, tmp_path / folder / f"stacked_mnist_{pack}_0.pt")
     ours, theirs = (run.G.state_dict() for run in runs)
     assert runs[0].step == 5 and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_sampled_generator_stays_as_it_was(stacked_mnist):
+    G = stacked_mnist.fresh_run(1, 0, stacked_mnist.CONFIGURATION).G
+    before = {name: value.clone() for name, value in G.state_dict().items()}
+    pictures = stacked_mnist.samples(G, n=8)
+    assert pictures.shape == (8, 3, 28, 28) and pictures.abs().max() <= 1
+    assert all(torch.equal(value, before[name]) for name, value in G.state_dict().items()) and G.training
 
 
 def test_the_first_stacked_rounds_are_those_recorded(stacked_mnist, unchecked, real_mnist, monkeypatch):
@@ -250,8 +260,14 @@ def test_the_stacked_record_keeps_its_promises(stacked_mnist):
     assert [run["pack"] for run in recorded["runs"]] == [1, 2]
     for run in recorded["runs"]:
         assert run["rounds"] == recorded["configuration"]["rounds"]
-        assert run["images_seen"] == run["rounds"] * recorded["configuration"]["batch"]
+        assert run["images_seen"] == run["rounds"] * recorded["configuration"]["batch"] == 50 * 128_000  # as many as published
+        assert [row["rounds"] for row in run["along"]] == list(stacked_mnist.LOOKS)
+        assert all(run[key] == value for key, value in run["along"][-1].items())
+        falling = [row["kl"] for row in run["along"]]
+        assert falling == sorted(falling, reverse=True) and run["modes"] == 1000
+    plain, packed = (run["along"] for run in recorded["runs"])
+    assert all(one["kl"] < other["kl"] for one, other in zip(plain, packed, strict=True)), "chapter 11: packing is behind"
     real, one, noise = (recorded["baselines"][name] for name in ("real digits", "one picture", "uniform noise"))
-    assert real["modes"] == 1000 and real["kl"] < 0.1
+    assert real["modes"] == recorded["baselines"]["real digits, test images"]["modes"] == 1000 and real["kl"] < 0.1
     assert one["modes"] == 1 and one["kl"] == pytest.approx(math.log(1000))
     assert noise["modes"] < 100

@@ -132,3 +132,13 @@ def test_intervals_that_make_no_sense():
         mean_interval([1.0])
     with pytest.raises(ValueError, match=r"level must lie in \(0, 1\), got 95"):
         mean_interval([1.0, 2.0], 95.0)
+
+
+def test_real_against_real_is_the_floor_that_theory_gives():
+    """Two samples of n from N(0, I) in d dimensions: on average 2d/n from the means and, for large n, d(d + 1)/2n from the
+    covariances, since tr(S + T - 2 (ST)^(1/2)) is |S - T|^2 / 4 near the identity."""
+    n, d, draws = 1000, 4, 200
+    torch.manual_seed(0)
+    found = [frechet_distance(*torch.randn(2, n, d, dtype=torch.float64)) for _ in range(draws)]
+    expected = 2 * d / n + d * (d + 1) / (2 * n)
+    assert sum(found) / draws == pytest.approx(expected, rel=0.08)  # one standard error is about 3 %

@@ -179,3 +179,17 @@ GOOD = torch.zeros(6, 2)
 def test_what_makes_no_sense_is_refused(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_turns_and_order_change_no_count_and_no_verdict():
+    turn, order = torch.linalg.qr(torch.randn(3, 3).double()).Q, torch.randperm(200)
+    centres, samples = 3 * torch.randn(5, 3).double(), 2 * torch.randn(200, 3).double()
+    counted, turned = mode_coverage(samples, centres, 0.5), mode_coverage(samples[order] @ turn, centres.flip(0) @ turn, 0.5)
+    assert counted.modes == turned.modes and counted.share == turned.share
+    assert counted.reverse_kl == pytest.approx(turned.reverse_kl, abs=1e-12)
+    train, held_out = torch.randn(300, 3).double(), torch.randn(100, 3).double()
+    plain = memorisation_test(samples, train, held_out)
+    moved = memorisation_test(samples[order] @ turn, train.flip(0) @ turn, held_out.flip(0) @ turn)
+    assert plain == pytest.approx(moved, rel=1e-9)
+    others = torch.randn(200, 3).double() + 0.4
+    assert classifier_two_sample_test(train @ turn, others @ turn) == classifier_two_sample_test(train, others)

@@ -1,6 +1,8 @@
 """The Parzen score against scipy and closed forms, where float32 would fail, and the choice of its width."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -103,3 +105,18 @@ def test_widths_that_make_no_sense(sigmas):
         select_sigma(torch.zeros(2, 3), torch.zeros(2, 3), [1.0], block=0)
     with pytest.raises(ValueError, match=r"block at least 1, got 1\.0 and 0"):
         parzen_log_likelihood(torch.zeros(2, 3), torch.zeros(2, 3), 1.0, block=0)
+
+
+def test_ten_thousand_against_ten_thousand_images_fit_a_laptop():
+    """784 dimensions, within 60 seconds and 2 GiB for the whole process."""
+    program = """
+import resource, time, torch
+from ganlib.metrics import parzen_log_likelihood
+samples, points = torch.rand(2, 10_000, 784)
+start = time.perf_counter()
+assert parzen_log_likelihood(samples, points, 0.2).shape == (10_000,)
+print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    seconds, kibibytes = map(float, output.split())
+    assert seconds < 60 and kibibytes < 2 * 1024**2

@@ -184,13 +184,15 @@ def records(root: Path = ROOT) -> list[tuple[dict[str, Any], list[str], list[str
 
 
 def seeds(record: Any) -> set[int]:
-    """Every integer that stands under the name "seed" or "seeds" in a record."""
+    """Every integer that stands under the name "seed", or in a list called "seeds"; a number called "seeds" counts from 0."""
     if isinstance(record, list):
         return {seed for entry in record for seed in seeds(entry)}
     if not isinstance(record, dict):
         return set()
     named = [value for key in ("seed", "seeds") for value in [record.get(key)]]
     plain = [seed for value in named for seed in (value if isinstance(value, list) else [value])]
+    if type(record.get("seeds")) is int:
+        plain = [*plain[:-1], *range(record["seeds"])]
     return {seed for seed in plain if type(seed) is int} | {seed for value in record.values() for seed in seeds(value)}
 
 
@@ -200,6 +202,13 @@ def spelled(numbers: set[int]) -> str:
     if len(ordered) > 2 and ordered == list(range(ordered[0], ordered[-1] + 1)):
         return f"{ordered[0]} to {ordered[-1]}"
     return ", ".join(map(str, ordered))
+
+
+def took(record: dict[str, Any]) -> str:
+    """How long an experiment took, and by which clock."""
+    if "processor_seconds" in record:
+        return f"{duration(record['processor_seconds'])} of processor time"
+    return duration(record["wall_seconds"])
 
 
 def duration(seconds: float | None) -> str:

@@ -21,6 +21,7 @@ from evidence import (
     seeds,
     spelled,
     theorems,
+    took,
 )
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
@@ -83,7 +84,7 @@ class Evidence(SphinxDirective):
                     nodes.paragraph("", "", self.source(f"ganlib/results/{name}.json", 1, name)),
                     nodes.paragraph(text=spelled(seeds(data))),
                     nodes.paragraph(text=machine),
-                    nodes.paragraph(text=duration(data["wall_seconds"])),
+                    nodes.paragraph(text=took(data)),
                     self.listed([self.source(f"tests/{test}", 1, test) for test in tests]),
                     self.listed([self.document(f"notebooks/{page}", "", "", page[:2]) for page in pages]),
                 ]
