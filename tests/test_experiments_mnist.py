@@ -9,6 +9,7 @@ import torch
 from test_experiments import experiment
 
 from ganlib import data, networks, objectives, penalties, record, training
+from ganlib.metrics import mean_interval
 
 
 @pytest.fixture(scope="module")
@@ -202,3 +203,17 @@ def test_autocast_without_its_cache_sees_weights_change():
                 layer.weight.fill_(1.0)
             answers[cached] = layer(x).item()
     assert answers[False] == 4 and answers[True] != 4
+
+
+def test_shared_fakes_at_full_length_end_where_fresh_ones_do(mnist_gan):
+    """As chapter 8 says: with a fifth more rounds, from the ratio of the speeds, the two intervals overlap."""
+    fresh, shared = record.read("mnist_gan")["runs"], record.read("mnist_gan_shared")["runs"]
+    assert [row["seed"] for row in shared] == [row["seed"] for row in fresh] == [0, 1, 2, 3, 4]
+    assert all(row["settings"] == mnist_gan.SHARED for row in shared)
+    speeds = record.read("throughput")["variants"]
+    ratio = (
+        speeds["shared fakes, batch 128, bfloat16"]["times_plain"] / speeds["fresh fakes, batch 128, bfloat16"]["times_plain"]
+    )
+    assert mnist_gan.SHARED["rounds"] / 16_000 == pytest.approx(ratio, abs=0.02)
+    (a, half_a), (b, half_b) = (mean_interval([row["ema"]["times_floor"] for row in rows]) for rows in (fresh, shared))
+    assert abs(a - b) < min(half_a, half_b)
