@@ -428,6 +428,12 @@ def test_numbers_in_prose_have_a_source(path):
     assert loose == []
 
 
+def test_only_the_records_that_a_notebook_reads_are_known_to_it():
+    read = 'speed, shared = record.read("throughput"), record.read("mnist_gan_shared")'
+    assert known_to("print(0.73)") == []
+    assert sorted(known_to(read)) == sorted(recorded_values("throughput") + recorded_values("mnist_gan_shared"))
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

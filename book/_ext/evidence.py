@@ -189,10 +189,9 @@ def seeds(record: Any) -> set[int]:
         return {seed for entry in record for seed in seeds(entry)}
     if not isinstance(record, dict):
         return set()
-    named = [value for key in ("seed", "seeds") for value in [record.get(key)]]
+    several = record.get("seeds")
+    named = [record.get("seed"), list(range(several)) if type(several) is int else several]
     plain = [seed for value in named for seed in (value if isinstance(value, list) else [value])]
-    if type(record.get("seeds")) is int:
-        plain = [*plain[:-1], *range(record["seeds"])]
     return {seed for seed in plain if type(seed) is int} | {seed for value in record.values() for seed in seeds(value)}
 
 
