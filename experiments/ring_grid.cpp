@@ -1,0 +1,400 @@
+// A round of ring_grid.py in C++: `gradients` and Adam, seed by seed, so that one seed's activations stay in the cache.
+//
+// Arrays are as there, for one seed: activations (features, n) row by row, weights (outputs, inputs). Products of hidden layers
+// are PyTorch's bfloat16 ones. Their right factor lies in pairs of rows, (rows / 2, n, 2), as matrix units want it.
+
+#include <ATen/ATen.h>
+#include <ATen/native/CPUBlas.h>
+#include <torch/library.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+namespace {
+
+constexpr int64_t WIDTH = 400, UNITS = 200, PIECES = 5, BATCH = 100;
+constexpr int64_t ROWS = 32;  // of a product at a time: what comes out is used up before it leaves the cache
+constexpr float EPS = 1e-4;   // of batch normalisation
+
+using Floats = std::vector<float>;
+using Halves = std::vector<uint16_t>;  // bfloat16, bit by bit
+
+uint32_t bits(float x) {  // the upper 16 are the nearest bfloat16, ties to even
+  uint32_t u;
+  std::memcpy(&u, &x, 4);
+  return u + 0x7fff + ((u >> 16) & 1);
+}
+
+void as_left(const float* x, int64_t size, uint16_t* to) {
+  for (int64_t i = 0; i < size; i++) to[i] = bits(x[i]) >> 16;
+}
+
+void as_right(const float* x, int64_t rows, int64_t n, uint16_t* to) {
+  auto* pairs = reinterpret_cast<uint32_t*>(to);
+  for (int64_t r = 0; r < rows; r += 2, pairs += n)
+    for (int64_t j = 0; j < n; j++) pairs[j] = (bits(x[r * n + j]) >> 16) | (bits(x[(r + 1) * n + j]) & 0xffff0000u);
+}
+
+void transpose(const uint32_t* x, int64_t rows, int64_t n, uint32_t* to) {
+  for (int64_t first = 0; first < rows; first += 16) {
+    int count = std::min<int64_t>(16, rows - first), across = n;
+    for (int64_t j = 0; j < n; j++) {
+      const uint32_t* column = x + first * n + j;
+      uint32_t* row = to + j * rows + first;
+#pragma omp simd
+      for (int r = 0; r < count; r++) row[r] = column[r * across];
+    }
+  }
+}
+
+Halves scratch;
+
+// The transpose of x (rows, n) as a left factor: pairs of its rows, side by side, are pairs of the transpose's columns.
+void as_left_transposed(const float* x, int64_t rows, int64_t n, uint16_t* to) {
+  scratch.resize(rows * n);
+  as_right(x, rows, n, scratch.data());
+  transpose(reinterpret_cast<uint32_t*>(scratch.data()), rows / 2, n, reinterpret_cast<uint32_t*>(to));
+}
+
+void as_right_transposed(const float* x, int64_t rows, int64_t n, uint16_t* to) {
+  scratch.resize(rows * n);
+  as_left(x, rows * n, scratch.data());
+  transpose(reinterpret_cast<uint32_t*>(scratch.data()), rows, n / 2, reinterpret_cast<uint32_t*>(to));
+}
+
+float value(uint16_t half) {
+  uint32_t u = uint32_t(half) << 16;
+  float x;
+  std::memcpy(&x, &u, 4);
+  return x;
+}
+
+// (m, k) times (k, n), in full precision from halves; without PyTorch where the processor has no such units.
+void product(int64_t m, int64_t n, int64_t k, const uint16_t* left, const uint16_t* right, float* to) {
+  static const bool units = at::native::cpublas::could_pack(at::kBFloat16);
+  if (!units) {
+    std::fill(to, to + m * n, 0.0f);
+    for (int64_t i = 0; i < m; i++)
+      for (int64_t r = 0; r < k; r++)
+        for (int64_t j = 0; j < n; j++) to[i * n + j] += value(left[i * k + r]) * value(right[(r / 2 * n + j) * 2 + r % 2]);
+    return;
+  }
+  at::native::cpublas::brgemm(m, n, k, k, n, n, false, reinterpret_cast<const at::BFloat16*>(left),
+                              reinterpret_cast<const at::BFloat16*>(right), to);
+}
+
+float sigmoid(float x) { return 1 / (1 + std::exp(-x)); }
+float limited(float logit) { return std::max(logit, -40.0f); }
+float softplus(float x) { return std::max(x, 0.0f) + std::log1p(std::exp(-std::abs(x))); }
+float sum(const float* x, int64_t n) {
+  float total = 0;
+  for (int64_t i = 0; i < n; i++) total += x[i];
+  return total;
+}
+float dot(const float* x, const float* y, int64_t n) {
+  float total = 0;
+  for (int64_t i = 0; i < n; i++) total += x[i] * y[i];
+  return total;
+}
+
+struct Parameter {
+  float *w, *m, *v;
+};
+
+struct Adam {
+  float lr, beta1, beta2, inverse_root;  // lr over 1 - beta1^t; of the root of 1 - beta2^t
+
+  void step(Parameter p, const float* grad, int64_t n, int64_t first = 0) const {
+    float *w = p.w + first, *m = p.m + first, *v = p.v + first;
+    for (int64_t i = 0; i < n; i++) {
+      m[i] = beta1 * m[i] + (1 - beta1) * grad[i];
+      v[i] = beta2 * v[i] + (1 - beta2) * grad[i] * grad[i];
+      w[i] -= lr * m[i] / (std::sqrt(v[i]) * inverse_root + 1e-8f);
+    }
+  }
+};
+
+// One seed's parameters, in the order of the network's.
+std::vector<Parameter> of_seed(at::TensorList w, at::TensorList m, at::TensorList v, int64_t seed) {
+  std::vector<Parameter> all;
+  for (size_t i = 0; i < w.size(); i++) {
+    TORCH_CHECK(w[i].is_contiguous() && w[i].scalar_type() == at::kFloat, "parameters have to be contiguous, of float32");
+    int64_t at = seed * w[i].stride(0);
+    all.push_back({w[i].data_ptr<float>() + at, m[i].data_ptr<float>() + at, v[i].data_ptr<float>() + at});
+  }
+  return all;
+}
+
+// The step of a hidden layer's weight, whose gradient is grad (outputs, n) times the transpose of x (inputs, n), all halves.
+void step_of_product(const Adam& adam, Parameter p, int64_t outputs, int64_t inputs, int64_t n, const Halves& grad,
+                     const Halves& x) {
+  static Floats block(ROWS * WIDTH);
+  for (int64_t row = 0; row < outputs; row += ROWS) {
+    int64_t rows = std::min(ROWS, outputs - row);
+    product(rows, inputs, n, grad.data() + row * n, x.data(), block.data());
+    adam.step(p, block.data(), rows * inputs, row * inputs);
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------------------- G
+
+struct GState {  // what the way back needs
+  int64_t n;
+  Floats h[5], normal[4], stds[4];  // h[0] are the latents, h[l + 1] and normal[l] (WIDTH, n), stds[l] (WIDTH, pack)
+  Floats samples;                   // (2, n)
+};
+
+// weight, scale and shift of the four layers, weight and bias of the last: p[3 l], p[3 l + 1], p[3 l + 2], p[12], p[13].
+void generate(const std::vector<Parameter>& p, const float* z, int64_t pack, GState& s, float* means, float* stds) {
+  static Halves left(WIDTH * WIDTH), right;
+  static Floats y;
+  int64_t n = s.n = pack * BATCH;
+  right.resize(WIDTH * n), y.resize(WIDTH * n), s.samples.resize(2 * n), s.h[0].assign(z, z + 2 * n);
+  for (int64_t l = 0; l < 4; l++) {
+    s.h[l + 1].resize(WIDTH * n), s.normal[l].resize(WIDTH * n), s.stds[l].resize(WIDTH * pack);
+    if (l == 0) {
+      for (int64_t i = 0; i < WIDTH; i++)
+        for (int64_t j = 0; j < n; j++) y[i * n + j] = p[0].w[2 * i] * z[j] + p[0].w[2 * i + 1] * z[n + j];
+    } else {
+      as_left(p[3 * l].w, WIDTH * WIDTH, left.data());
+      as_right(s.h[l].data(), WIDTH, n, right.data());
+      product(WIDTH, n, WIDTH, left.data(), right.data(), y.data());
+    }
+    for (int64_t i = 0; i < WIDTH; i++) {
+      float mean_of_means = 0, mean_of_stds = 0;
+      for (int64_t part = 0; part < pack; part++) {
+        const float* row = &y[i * n + part * BATCH];
+        float *normal = &s.normal[l][i * n + part * BATCH], *h = &s.h[l + 1][i * n + part * BATCH];
+        float mean = sum(row, BATCH) / BATCH, variance = 0;
+        for (int64_t j = 0; j < BATCH; j++) variance += (row[j] - mean) * (row[j] - mean);
+        float std = std::sqrt(variance / BATCH + EPS), scale = p[3 * l + 1].w[i], shift = p[3 * l + 2].w[i];
+        for (int64_t j = 0; j < BATCH; j++) {
+          normal[j] = (row[j] - mean) / std;
+          h[j] = std::max(scale * normal[j] + shift, 0.0f);
+        }
+        s.stds[l][i * pack + part] = std;
+        mean_of_means += mean / pack, mean_of_stds += std / pack;
+      }
+      means[l * WIDTH + i] += 0.05f * (mean_of_means - means[l * WIDTH + i]);
+      stds[l * WIDTH + i] += 0.05f * (mean_of_stds - stds[l * WIDTH + i]);
+    }
+  }
+  for (int64_t c = 0; c < 2; c++) {
+    float* to = &s.samples[c * n];
+    std::fill(to, to + n, p[13].w[c]);
+    for (int64_t i = 0; i < WIDTH; i++)
+      for (int64_t j = 0; j < n; j++) to[j] += p[12].w[c * WIDTH + i] * s.h[4][i * n + j];
+  }
+}
+
+// at_samples (2, n) are the derivatives of the loss.
+void step_G(const std::vector<Parameter>& p, const GState& s, const Floats& at_samples, int64_t pack, const Adam& adam) {
+  static Halves left, right, other, weight(WIDTH * WIDTH);
+  static Floats at_h, at_y, small(3 * WIDTH);
+  int64_t n = s.n;
+  left.resize(WIDTH * n), right.resize(WIDTH * n), other.resize(WIDTH * n), at_h.resize(WIDTH * n), at_y.resize(WIDTH * n);
+  for (int64_t i = 0; i < WIDTH; i++)
+    for (int64_t j = 0; j < n; j++)
+      at_h[i * n + j] = p[12].w[i] * at_samples[j] + p[12].w[WIDTH + i] * at_samples[n + j];
+  for (int64_t c = 0; c < 2; c++) {
+    for (int64_t i = 0; i < WIDTH; i++) small[i] = dot(&at_samples[c * n], &s.h[4][i * n], n);
+    adam.step(p[12], small.data(), WIDTH, c * WIDTH);
+    float total = sum(&at_samples[c * n], n);
+    adam.step(p[13], &total, 1, c);
+  }
+  for (int64_t l = 3; l >= 0; l--) {
+    for (int64_t i = 0; i < WIDTH; i++) {
+      float at_scale = 0, at_shift = 0;
+      for (int64_t part = 0; part < pack; part++) {
+        int64_t at = i * n + part * BATCH;
+        const float *normal = &s.normal[l][at], *h = &s.h[l + 1][at];
+        float *in = &at_h[at], *out = &at_y[at];
+        for (int64_t j = 0; j < BATCH; j++) in[j] = h[j] > 0 ? in[j] : 0.0f;
+        float total = sum(in, BATCH), along = dot(in, normal, BATCH), rate = p[3 * l + 1].w[i] / s.stds[l][i * pack + part];
+        for (int64_t j = 0; j < BATCH; j++) out[j] = rate * (in[j] - total / BATCH - normal[j] * along / BATCH);
+        at_scale += along, at_shift += total;
+      }
+      small[i] = at_scale, small[WIDTH + i] = at_shift;
+    }
+    adam.step(p[3 * l + 1], &small[0], WIDTH);
+    adam.step(p[3 * l + 2], &small[WIDTH], WIDTH);
+    if (l == 0) {
+      static Floats grad(2 * WIDTH);
+      for (int64_t i = 0; i < WIDTH; i++)
+        for (int64_t c = 0; c < 2; c++) grad[2 * i + c] = dot(&at_y[i * n], &s.h[0][c * n], n);
+      adam.step(p[0], grad.data(), 2 * WIDTH);
+    } else {
+      as_left_transposed(p[3 * l].w, WIDTH, WIDTH, weight.data());
+      as_left(at_y.data(), WIDTH * n, left.data());
+      as_right(at_y.data(), WIDTH, n, right.data());
+      as_right_transposed(s.h[l].data(), WIDTH, n, other.data());
+      product(WIDTH, n, WIDTH, weight.data(), right.data(), at_h.data());
+      step_of_product(adam, p[3 * l], WIDTH, WIDTH, n, left, other);
+    }
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------------------- D
+
+struct DState {
+  Floats h[4];                      // (UNITS, 2 BATCH), h[0] (2 pack, 2 BATCH); columns are the real packs, then the fakes
+  std::vector<uint8_t> largest[3];  // which piece
+  Floats logits;
+};
+
+constexpr int64_t N = 2 * BATCH;
+
+// weight and bias of the three layers and of the last: p[2 l], p[2 l + 1].
+void judge(const std::vector<Parameter>& p, int64_t pack, DState& s) {
+  static Halves left(PIECES * UNITS * UNITS), right(UNITS * N);
+  static Floats y(PIECES * ROWS * N);
+  for (int64_t l = 0; l < 3; l++) {
+    s.h[l + 1].resize(UNITS * N), s.largest[l].resize(UNITS * N);
+    if (l > 0) {
+      as_left(p[2 * l].w, PIECES * UNITS * UNITS, left.data());
+      as_right(s.h[l].data(), UNITS, N, right.data());
+    }
+    for (int64_t first = 0; first < UNITS; first += ROWS) {
+      int64_t rows = std::min(ROWS, UNITS - first);
+      for (int64_t piece = 0; piece < PIECES; piece++) {
+        int64_t row = piece * UNITS + first;
+        float* to = &y[piece * ROWS * N];
+        if (l > 0) {
+          product(rows, N, UNITS, &left[row * UNITS], right.data(), to);
+        } else {
+          std::fill(to, to + rows * N, 0.0f);
+          for (int64_t i = 0; i < rows; i++)
+            for (int64_t c = 0; c < 2 * pack; c++)
+              for (int64_t j = 0; j < N; j++) to[i * N + j] += p[0].w[(row + i) * 2 * pack + c] * s.h[0][c * N + j];
+        }
+      }
+      for (int64_t i = 0; i < rows; i++) {
+        float* h = &s.h[l + 1][(first + i) * N];
+        uint8_t* largest = &s.largest[l][(first + i) * N];
+        static float best[N];
+        static uint32_t which[N];
+        float bias = p[2 * l + 1].w[first + i];
+        for (int64_t j = 0; j < N; j++) best[j] = y[i * N + j] + bias, which[j] = 0;
+        for (int64_t piece = 1; piece < PIECES; piece++) {
+          const float* row = &y[(piece * ROWS + i) * N];
+          bias = p[2 * l + 1].w[piece * UNITS + first + i];
+          for (int64_t j = 0; j < N; j++) {
+            float value = row[j] + bias;
+            bool larger = value > best[j];
+            best[j] = larger ? value : best[j];
+            which[j] = larger ? piece : which[j];
+          }
+        }
+        for (int64_t j = 0; j < N; j++) h[j] = best[j], largest[j] = which[j];
+      }
+    }
+  }
+  s.logits.assign(N, p[7].w[0]);
+  for (int64_t i = 0; i < UNITS; i++)
+    for (int64_t j = 0; j < N; j++) s.logits[j] += p[6].w[i] * s.h[3][i * N + j];
+}
+
+// at_logits (N,) are the derivatives of D's loss; at_packs (2 pack, N) becomes that of the packs.
+void step_D(const std::vector<Parameter>& p, const DState& s, const Floats& at_logits, int64_t pack, const Adam& adam,
+            Floats& at_packs) {
+  static Halves left(PIECES * UNITS * N), right(PIECES * UNITS * N), weight(PIECES * UNITS * UNITS), other(UNITS * N),
+      half(UNITS * N);
+  static Floats at_h(UNITS * N), small(PIECES * UNITS), own(N), grad;
+  for (int64_t i = 0; i < UNITS; i++) {
+    small[i] = dot(at_logits.data(), &s.h[3][i * N], N);
+    for (int64_t j = 0; j < N; j++) at_h[i * N + j] = p[6].w[i] * at_logits[j];
+  }
+  adam.step(p[6], small.data(), UNITS);
+  float total = sum(at_logits.data(), N);
+  adam.step(p[7], &total, 1);
+  at_packs.assign(2 * pack * N, 0.0f), grad.resize(PIECES * UNITS * 2 * pack);
+  for (int64_t l = 2; l >= 0; l--) {
+    as_left(at_h.data(), UNITS * N, half.data());
+    for (int64_t piece = 0; piece < PIECES; piece++)
+      for (int64_t i = 0; i < UNITS; i++) {
+        const uint8_t* largest = &s.largest[l][i * N];
+        int64_t row = piece * UNITS + i;
+        for (int64_t j = 0; j < N; j++) own[j] = largest[j] == piece ? at_h[i * N + j] : 0.0f;
+        small[row] = sum(own.data(), N);
+        if (l == 0) {
+          for (int64_t c = 0; c < 2 * pack; c++) {
+            grad[row * 2 * pack + c] = dot(own.data(), &s.h[0][c * N], N);
+            for (int64_t j = 0; j < N; j++) at_packs[c * N + j] += p[0].w[row * 2 * pack + c] * own[j];
+          }
+        } else {
+          for (int64_t j = 0; j < N; j++) left[row * N + j] = largest[j] == piece ? half[i * N + j] : 0;
+          if (i % 2) {
+            auto* pairs = reinterpret_cast<uint32_t*>(&right[(row - 1) * N]);
+            for (int64_t j = 0; j < N; j++) pairs[j] = left[(row - 1) * N + j] | (uint32_t(left[row * N + j]) << 16);
+          }
+        }
+      }
+    if (l == 0) {
+      adam.step(p[0], grad.data(), grad.size());
+    } else {
+      as_left_transposed(p[2 * l].w, PIECES * UNITS, UNITS, weight.data());
+      as_right_transposed(s.h[l].data(), UNITS, N, other.data());
+      product(UNITS, N, PIECES * UNITS, weight.data(), right.data(), at_h.data());
+      step_of_product(adam, p[2 * l], PIECES * UNITS, UNITS, N, left, other);
+    }
+    adam.step(p[2 * l + 1], small.data(), PIECES * UNITS);
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------------- a round
+
+// Changes parameters, Adam's averages and G's running statistics in place; losses (seeds,) of D and G before the step.
+std::tuple<at::Tensor, at::Tensor> play_round(
+    at::TensorList w_G, at::TensorList m_G, at::TensorList v_G, at::TensorList w_D, at::TensorList m_D, at::TensorList v_D,
+    const at::Tensor& means, const at::Tensor& stds, const at::Tensor& reals, const at::Tensor& z, int64_t pack, int64_t step,
+    double lr, double beta1, double beta2) {
+  int64_t seeds = reals.size(0), n = pack * BATCH;
+  TORCH_CHECK(reals.sizes() == at::IntArrayRef({seeds, 2 * pack, BATCH}) && z.sizes() == at::IntArrayRef({seeds, 2, n}),
+              "reals (seeds, ", 2 * pack, ", ", BATCH, ") and z (seeds, 2, ", n, ") expected, got ", reals.sizes(), " and ",
+              z.sizes());
+  double of_m = 1 - std::pow(beta1, step), of_v = 1 - std::pow(beta2, step);
+  Adam adam{float(lr / of_m), float(beta1), float(beta2), float(1 / std::sqrt(of_v))};
+  at::Tensor loss_D = at::empty(seeds), loss_G = at::empty(seeds), real = reals.contiguous(), latents = z.contiguous();
+  at::globalContext().setFlushDenormal(true);  // averages of gradients that died out: arithmetic below 1e-38 is slow
+  static GState s;
+  static DState d;
+  static Floats at_logits(N), at_packs, at_samples;
+  for (int64_t seed = 0; seed < seeds; seed++) {
+    auto G = of_seed(w_G, m_G, v_G, seed), D = of_seed(w_D, m_D, v_D, seed);
+    generate(G, latents.data_ptr<float>() + seed * 2 * n, pack, s, means.data_ptr<float>() + seed * 4 * WIDTH,
+             stds.data_ptr<float>() + seed * 4 * WIDTH);
+    d.h[0].resize(2 * pack * N);
+    for (int64_t part = 0; part < pack; part++)
+      for (int64_t c = 0; c < 2; c++) {
+        float* to = &d.h[0][(2 * part + c) * N];
+        std::memcpy(to, real.data_ptr<float>() + (seed * 2 * pack + 2 * part + c) * BATCH, BATCH * sizeof(float));
+        std::memcpy(to + BATCH, &s.samples[c * n + part * BATCH], BATCH * sizeof(float));
+      }
+    judge(D, pack, d);
+    float of_D = 0, of_G = 0;
+    for (int64_t j = 0; j < BATCH; j++) {
+      float l = d.logits[j], k = d.logits[BATCH + j];
+      of_D += softplus(-l) + softplus(k), of_G += softplus(-k);
+      at_logits[j] = -sigmoid(-l) / BATCH, at_logits[BATCH + j] = sigmoid(limited(k)) / BATCH;
+    }
+    loss_D.data_ptr<float>()[seed] = of_D / BATCH, loss_G.data_ptr<float>()[seed] = of_G / BATCH;
+    step_D(D, d, at_logits, pack, adam, at_packs);
+    at_samples.resize(2 * n);
+    for (int64_t j = 0; j < BATCH; j++) {
+      float ratio = -std::exp(-limited(d.logits[BATCH + j]));  // D's derivative times this is G's
+      for (int64_t part = 0; part < pack; part++)
+        for (int64_t c = 0; c < 2; c++)
+          at_samples[c * n + part * BATCH + j] = ratio * at_packs[(2 * part + c) * N + BATCH + j];
+    }
+    step_G(G, s, at_samples, pack, adam);
+  }
+  at::native::cpublas::brgemm_release();
+  at::globalContext().setFlushDenormal(false);
+  return {loss_D, loss_G};
+}
+
+}  // namespace
+
+TORCH_LIBRARY(ring_grid, library) { library.def("play_round", &play_round); }
