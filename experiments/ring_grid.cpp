@@ -1,15 +1,18 @@
 // A round of ring_grid.py in C++: `gradients` and Adam, seed by seed, so that one seed's activations stay in the cache.
 //
 // Arrays are as there, for one seed: activations (features, n) row by row, weights (outputs, inputs). Products of hidden layers
-// are PyTorch's bfloat16 ones. Their right factor lies in pairs of rows, (rows / 2, n, 2), as matrix units want it.
+// have factors in bfloat16 and results in float, by PyTorch's brgemm. The right factor lies in pairs of rows, (rows / 2, n, 2),
+// as matrix units want it.
 
 #include <ATen/ATen.h>
 #include <ATen/native/CPUBlas.h>
 #include <torch/library.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <tuple>
 #include <vector>
 
 namespace {
@@ -18,8 +21,11 @@ constexpr int64_t WIDTH = 400, UNITS = 200, PIECES = 5, BATCH = 100;
 constexpr int64_t ROWS = 32;  // of a product at a time: what comes out is used up before it leaves the cache
 constexpr float EPS = 1e-4;   // of batch normalisation
 
+static_assert(WIDTH % 2 == 0 && UNITS % 2 == 0 && BATCH % 2 == 0, "rows and samples are taken in pairs");
+
 using Floats = std::vector<float>;
-using Halves = std::vector<uint16_t>;  // bfloat16, bit by bit
+using Halves = std::vector<uint16_t>;              // bfloat16, bit by bit
+using Pair = uint32_t __attribute__((may_alias));  // two neighbours in Halves
 
 uint32_t bits(float x) {  // the upper 16 are the nearest bfloat16, ties to even
   uint32_t u;
@@ -32,17 +38,17 @@ void as_left(const float* x, int64_t size, uint16_t* to) {
 }
 
 void as_right(const float* x, int64_t rows, int64_t n, uint16_t* to) {
-  auto* pairs = reinterpret_cast<uint32_t*>(to);
+  auto* pairs = reinterpret_cast<Pair*>(to);
   for (int64_t r = 0; r < rows; r += 2, pairs += n)
     for (int64_t j = 0; j < n; j++) pairs[j] = (bits(x[r * n + j]) >> 16) | (bits(x[(r + 1) * n + j]) & 0xffff0000u);
 }
 
-void transpose(const uint32_t* x, int64_t rows, int64_t n, uint32_t* to) {
+void transpose(const Pair* x, int64_t rows, int64_t n, Pair* to) {
   for (int64_t first = 0; first < rows; first += 16) {
     int count = std::min<int64_t>(16, rows - first), across = n;
     for (int64_t j = 0; j < n; j++) {
-      const uint32_t* column = x + first * n + j;
-      uint32_t* row = to + j * rows + first;
+      const Pair* column = x + first * n + j;
+      Pair* row = to + j * rows + first;
 #pragma omp simd
       for (int r = 0; r < count; r++) row[r] = column[r * across];
     }
@@ -55,13 +61,13 @@ Halves scratch;
 void as_left_transposed(const float* x, int64_t rows, int64_t n, uint16_t* to) {
   scratch.resize(rows * n);
   as_right(x, rows, n, scratch.data());
-  transpose(reinterpret_cast<uint32_t*>(scratch.data()), rows / 2, n, reinterpret_cast<uint32_t*>(to));
+  transpose(reinterpret_cast<Pair*>(scratch.data()), rows / 2, n, reinterpret_cast<Pair*>(to));
 }
 
 void as_right_transposed(const float* x, int64_t rows, int64_t n, uint16_t* to) {
   scratch.resize(rows * n);
   as_left(x, rows * n, scratch.data());
-  transpose(reinterpret_cast<uint32_t*>(scratch.data()), rows, n / 2, reinterpret_cast<uint32_t*>(to));
+  transpose(reinterpret_cast<Pair*>(scratch.data()), rows, n / 2, reinterpret_cast<Pair*>(to));
 }
 
 float value(uint16_t half) {
@@ -71,7 +77,7 @@ float value(uint16_t half) {
   return x;
 }
 
-// (m, k) times (k, n), in full precision from halves; without PyTorch where the processor has no such units.
+// (m, k) times (k, n), halves in, floats out; a plain loop where the processor has no matrix units.
 void product(int64_t m, int64_t n, int64_t k, const uint16_t* left, const uint16_t* right, float* to) {
   static const bool units = at::native::cpublas::could_pack(at::kBFloat16);
   if (!units) {
@@ -104,14 +110,14 @@ struct Parameter {
 };
 
 struct Adam {
-  float lr, beta1, beta2, inverse_root;  // lr over 1 - beta1^t; of the root of 1 - beta2^t
+  float rate, beta1, beta2, inverse_root;  // the learning rate over 1 - beta1^t, and 1 / sqrt(1 - beta2^t)
 
   void step(Parameter p, const float* grad, int64_t n, int64_t first = 0) const {
     float *w = p.w + first, *m = p.m + first, *v = p.v + first;
     for (int64_t i = 0; i < n; i++) {
       m[i] = beta1 * m[i] + (1 - beta1) * grad[i];
       v[i] = beta2 * v[i] + (1 - beta2) * grad[i] * grad[i];
-      w[i] -= lr * m[i] / (std::sqrt(v[i]) * inverse_root + 1e-8f);
+      w[i] -= rate * m[i] / (std::sqrt(v[i]) * inverse_root + 1e-8f);
     }
   }
 };
@@ -120,7 +126,9 @@ struct Adam {
 std::vector<Parameter> of_seed(at::TensorList w, at::TensorList m, at::TensorList v, int64_t seed) {
   std::vector<Parameter> all;
   for (size_t i = 0; i < w.size(); i++) {
-    TORCH_CHECK(w[i].is_contiguous() && w[i].scalar_type() == at::kFloat, "parameters have to be contiguous, of float32");
+    for (const at::Tensor& x : {w[i], m[i], v[i]})
+      TORCH_CHECK(x.is_cpu() && x.is_contiguous() && x.scalar_type() == at::kFloat && x.sizes() == w[i].sizes(),
+                  "a parameter and Adam's averages of it have to be alike, contiguous, of float32 and on the CPU");
     int64_t at = seed * w[i].stride(0);
     all.push_back({w[i].data_ptr<float>() + at, m[i].data_ptr<float>() + at, v[i].data_ptr<float>() + at});
   }
@@ -240,7 +248,7 @@ void step_G(const std::vector<Parameter>& p, const GState& s, const Floats& at_s
 
 struct DState {
   Floats h[4];                      // (UNITS, 2 BATCH), h[0] (2 pack, 2 BATCH); columns are the real packs, then the fakes
-  std::vector<uint8_t> largest[3];  // which piece
+  std::vector<uint8_t> largest[3];  // which piece, the first of equal ones
   Floats logits;
 };
 
@@ -281,9 +289,9 @@ void judge(const std::vector<Parameter>& p, int64_t pack, DState& s) {
           const float* row = &y[(piece * ROWS + i) * N];
           bias = p[2 * l + 1].w[piece * UNITS + first + i];
           for (int64_t j = 0; j < N; j++) {
-            float value = row[j] + bias;
-            bool larger = value > best[j];
-            best[j] = larger ? value : best[j];
+            float moved = row[j] + bias;
+            bool larger = moved > best[j];
+            best[j] = larger ? moved : best[j];
             which[j] = larger ? piece : which[j];
           }
         }
@@ -311,7 +319,7 @@ void step_D(const std::vector<Parameter>& p, const DState& s, const Floats& at_l
   adam.step(p[7], &total, 1);
   at_packs.assign(2 * pack * N, 0.0f), grad.resize(PIECES * UNITS * 2 * pack);
   for (int64_t l = 2; l >= 0; l--) {
-    as_left(at_h.data(), UNITS * N, half.data());
+    if (l > 0) as_left(at_h.data(), UNITS * N, half.data());
     for (int64_t piece = 0; piece < PIECES; piece++)
       for (int64_t i = 0; i < UNITS; i++) {
         const uint8_t* largest = &s.largest[l][i * N];
@@ -326,7 +334,7 @@ void step_D(const std::vector<Parameter>& p, const DState& s, const Floats& at_l
         } else {
           for (int64_t j = 0; j < N; j++) left[row * N + j] = largest[j] == piece ? half[i * N + j] : 0;
           if (i % 2) {
-            auto* pairs = reinterpret_cast<uint32_t*>(&right[(row - 1) * N]);
+            auto* pairs = reinterpret_cast<Pair*>(&right[(row - 1) * N]);
             for (int64_t j = 0; j < N; j++) pairs[j] = left[(row - 1) * N + j] | (uint32_t(left[row * N + j]) << 16);
           }
         }
@@ -351,6 +359,10 @@ std::tuple<at::Tensor, at::Tensor> play_round(
     const at::Tensor& means, const at::Tensor& stds, const at::Tensor& reals, const at::Tensor& z, int64_t pack, int64_t step,
     double lr, double beta1, double beta2) {
   int64_t seeds = reals.size(0), n = pack * BATCH;
+  TORCH_CHECK(w_G.size() == 14 && w_D.size() == 8, "14 parameters of G and 8 of D expected, got ", w_G.size(), " and ",
+              w_D.size());
+  for (const at::Tensor& x : {reals, z, means, stds})
+    TORCH_CHECK(x.is_cpu() && x.scalar_type() == at::kFloat, "samples and statistics have to be of float32, on the CPU");
   TORCH_CHECK(reals.sizes() == at::IntArrayRef({seeds, 2 * pack, BATCH}) && z.sizes() == at::IntArrayRef({seeds, 2, n}),
               "reals (seeds, ", 2 * pack, ", ", BATCH, ") and z (seeds, 2, ", n, ") expected, got ", reals.sizes(), " and ",
               z.sizes());

@@ -135,11 +135,11 @@ def product(weight: Tensor, h: Tensor, half: bool) -> Tensor:
 
 
 def maxout(h: Tensor) -> Tensor:
-    """Largest of a unit's pieces, (seeds, pieces x width, n) to (seeds, width, n); its gradient goes to that piece alone.
+    """Largest of a unit's pieces, (seeds, pieces x width, n) to (seeds, width, n); its gradient goes to that piece.
 
-    The second term is zero, and its derivative is the mask; `amax` by itself would share the gradient out among equal pieces,
-    which takes longer. h has to be in full precision: a compiled function may round one side of `==` to bfloat16 and not the
-    other, and then no piece is the largest.
+    The second term is zero, and its derivative is the mask: equal pieces get the whole gradient each, where `amax` by itself
+    would share it out, which takes longer. h has to be in full precision: a compiled function may round one side of `==` to
+    bfloat16 and not the other, and then no piece is the largest.
     """
     pieces = h.unflatten(1, (PIECES, -1))
     largest = pieces.amax(dim=1, keepdim=True).detach()
@@ -324,13 +324,13 @@ def main(
 
     Args:
         half: products of hidden layers in bfloat16.
-        fast: rounds in C++, with `half`; needs g++.
+        fast: rounds in C++, on the CPU, which implies `half`; needs g++.
         minutes: between two savings.
 
     Returns:
         "along", the scores of each seed at the rounds `looks`; "seconds" of the processor, "rounds" and "seeds".
     """
-    seeds = [seed] if seeds is None else list(seeds)
+    seeds, half = [seed] if seeds is None else list(seeds), half or fast
     mixture, run, kept = TASKS[task], fresh_run(seeds, pack, lr, beta1, device=device), {"along": [], "seconds": 0.0}
     identity = {"task": task, "pack": pack, "seeds": seeds, "lr": lr, "beta1": beta1, "half": half}
     if path is not None and path.exists():
@@ -437,7 +437,7 @@ if __name__ == "__main__":
     parser.add_argument("--fast", action="store_true", help="hidden products in bfloat16, rounds in C++")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     asked = parser.parse_args()
-    settings = {"rounds": asked.rounds, "half": asked.fast, "fast": asked.fast, "device": asked.device}
+    settings = {"rounds": asked.rounds, "fast": asked.fast, "device": "cpu" if asked.fast else asked.device}
     if asked.what != ["record"]:
         for task, pack in zip(asked.what[::2], map(int, asked.what[1::2]), strict=True):
             main(seeds=range(asked.seeds), task=task, pack=pack, path=RUNS / f"ring_grid_{task}{pack}.pt", **settings)

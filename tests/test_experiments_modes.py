@@ -174,7 +174,7 @@ def test_a_round_in_cpp_is_a_round_of_torch(ring_grid, needs_cpp, pack):
 
 def test_rounds_in_cpp_go_on_after_a_stop(ring_grid, needs_cpp, tmp_path):
     """Bit for bit; and they are the rounds of torch to the precision of bfloat16."""
-    fast = SHORT | {"half": True, "fast": True}
+    fast = SHORT | {"fast": True}
     whole = ring_grid.main(**fast, rounds=4, path=tmp_path / "whole.pt")
     ring_grid.main(**fast, rounds=2, path=tmp_path / "parts.pt")
     assert ring_grid.main(**fast, rounds=4, path=tmp_path / "parts.pt")["along"] == whole["along"]
@@ -199,7 +199,8 @@ def test_cpp_that_loses_a_gradient_is_found_out(ring_grid, monkeypatch, harm):
     with pytest.raises(RuntimeError, match="weight2 of G"):
         ring_grid.main(**SHORT, rounds=2, fast=True)
     monkeypatch.setattr(ring_grid, "play_round_fast", ring_grid.play_round)
-    assert ring_grid.main(**SHORT, rounds=2, fast=True)["along"] == ring_grid.main(**SHORT, rounds=2)["along"]
+    in_torch = ring_grid.main(**SHORT, rounds=2)
+    assert ring_grid.main(**SHORT, rounds=2, fast=True) == in_torch | {"half": True, "seconds": pytest.approx(0, abs=60)}
 
 
 def test_without_a_compiler_it_says_so(ring_grid, monkeypatch):
