@@ -200,7 +200,7 @@ void generate(const std::vector<Parameter>& p, const float* z, int64_t pack, GSt
 // at_samples (2, n) are the derivatives of the loss.
 void step_G(const std::vector<Parameter>& p, const GState& s, const Floats& at_samples, int64_t pack, const Adam& adam) {
   static Halves left, right, other, weight(WIDTH * WIDTH);
-  static Floats at_h, at_y, small(3 * WIDTH);
+  static Floats at_h, at_y, small(2 * WIDTH);
   int64_t n = s.n;
   left.resize(WIDTH * n), right.resize(WIDTH * n), other.resize(WIDTH * n), at_h.resize(WIDTH * n), at_y.resize(WIDTH * n);
   for (int64_t i = 0; i < WIDTH; i++)
@@ -307,9 +307,8 @@ void judge(const std::vector<Parameter>& p, int64_t pack, DState& s) {
 // at_logits (N,) are the derivatives of D's loss; at_packs (2 pack, N) becomes that of the packs.
 void step_D(const std::vector<Parameter>& p, const DState& s, const Floats& at_logits, int64_t pack, const Adam& adam,
             Floats& at_packs) {
-  static Halves left(PIECES * UNITS * N), right(PIECES * UNITS * N), weight(PIECES * UNITS * UNITS), other(UNITS * N),
-      half(UNITS * N);
-  static Floats at_h(UNITS * N), small(PIECES * UNITS), own(N), grad;
+  static Halves left(PIECES * UNITS * N), right(PIECES * UNITS * N), weight(PIECES * UNITS * UNITS), other(UNITS * N);
+  static Floats at_h(UNITS * N), at_y(PIECES * UNITS * N), small(PIECES * UNITS), grad;
   for (int64_t i = 0; i < UNITS; i++) {
     small[i] = dot(at_logits.data(), &s.h[3][i * N], N);
     for (int64_t j = 0; j < N; j++) at_h[i * N + j] = p[6].w[i] * at_logits[j];
@@ -319,30 +318,24 @@ void step_D(const std::vector<Parameter>& p, const DState& s, const Floats& at_l
   adam.step(p[7], &total, 1);
   at_packs.assign(2 * pack * N, 0.0f), grad.resize(PIECES * UNITS * 2 * pack);
   for (int64_t l = 2; l >= 0; l--) {
-    if (l > 0) as_left(at_h.data(), UNITS * N, half.data());
     for (int64_t piece = 0; piece < PIECES; piece++)
       for (int64_t i = 0; i < UNITS; i++) {
         const uint8_t* largest = &s.largest[l][i * N];
         int64_t row = piece * UNITS + i;
+        float* own = &at_y[row * N];
         for (int64_t j = 0; j < N; j++) own[j] = largest[j] == piece ? at_h[i * N + j] : 0.0f;
-        small[row] = sum(own.data(), N);
-        if (l == 0) {
-          for (int64_t c = 0; c < 2 * pack; c++) {
-            grad[row * 2 * pack + c] = dot(own.data(), &s.h[0][c * N], N);
-            for (int64_t j = 0; j < N; j++) at_packs[c * N + j] += p[0].w[row * 2 * pack + c] * own[j];
-          }
-        } else {
-          for (int64_t j = 0; j < N; j++) left[row * N + j] = largest[j] == piece ? half[i * N + j] : 0;
-          if (i % 2) {
-            auto* pairs = reinterpret_cast<Pair*>(&right[(row - 1) * N]);
-            for (int64_t j = 0; j < N; j++) pairs[j] = left[(row - 1) * N + j] | (uint32_t(left[row * N + j]) << 16);
-          }
+        small[row] = sum(own, N);
+        for (int64_t c = 0; l == 0 && c < 2 * pack; c++) {
+          grad[row * 2 * pack + c] = dot(own, &s.h[0][c * N], N);
+          for (int64_t j = 0; j < N; j++) at_packs[c * N + j] += p[0].w[row * 2 * pack + c] * own[j];
         }
       }
     if (l == 0) {
       adam.step(p[0], grad.data(), grad.size());
     } else {
       as_left_transposed(p[2 * l].w, PIECES * UNITS, UNITS, weight.data());
+      as_left(at_y.data(), PIECES * UNITS * N, left.data());
+      as_right(at_y.data(), PIECES * UNITS, N, right.data());
       as_right_transposed(s.h[l].data(), UNITS, N, other.data());
       product(UNITS, N, PIECES * UNITS, weight.data(), right.data(), at_h.data());
       step_of_product(adam, p[2 * l], PIECES * UNITS, UNITS, N, left, other);
