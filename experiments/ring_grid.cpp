@@ -18,13 +18,24 @@
 namespace {
 
 constexpr int64_t WIDTH = 400, UNITS = 200, PIECES = 5, BATCH = 100;
-constexpr int64_t ROWS = 32;  // of a product at a time: what comes out is used up before it leaves the cache
+constexpr int64_t ROWS = 40;  // of a product at a time: what comes out is used up before it leaves the cache
 constexpr float EPS = 1e-4;   // of batch normalisation
 
 static_assert(WIDTH % 2 == 0 && UNITS % 2 == 0 && BATCH % 2 == 0, "rows and samples are taken in pairs");
 
-using Floats = std::vector<float>;
-using Halves = std::vector<uint16_t>;              // bfloat16, bit by bit
+template <class T>
+struct Aligned {  // matrix units read cache lines
+  using value_type = T;
+  Aligned() = default;
+  template <class U>
+  Aligned(const Aligned<U>&) {}
+  T* allocate(size_t n) { return static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t(64))); }
+  void deallocate(T* p, size_t) { ::operator delete(p, std::align_val_t(64)); }
+  bool operator==(const Aligned&) const { return true; }
+};
+
+using Floats = std::vector<float, Aligned<float>>;
+using Halves = std::vector<uint16_t, Aligned<uint16_t>>;  // bfloat16, bit by bit
 using Pair = uint32_t __attribute__((may_alias));  // two neighbours in Halves
 
 uint32_t bits(float x) {  // the upper 16 are the nearest bfloat16, ties to even
@@ -33,41 +44,63 @@ uint32_t bits(float x) {  // the upper 16 are the nearest bfloat16, ties to even
   return u + 0x7fff + ((u >> 16) & 1);
 }
 
-void as_left(const float* x, int64_t size, uint16_t* to) {
-  for (int64_t i = 0; i < size; i++) to[i] = bits(x[i]) >> 16;
-}
+// Matrix units are quickest with whole tiles: what a product sums over is filled up with zeros to a multiple of 32, and a
+// right factor has a multiple of 16 columns, of which the last mean nothing.
+constexpr int64_t filled(int64_t k) { return (k + 31) / 32 * 32; }
+constexpr int64_t wide(int64_t n) { return (n + 15) / 16 * 16; }
 
-void as_right(const float* x, int64_t rows, int64_t n, uint16_t* to) {
-  auto* pairs = reinterpret_cast<Pair*>(to);
-  for (int64_t r = 0; r < rows; r += 2, pairs += n)
-    for (int64_t j = 0; j < n; j++) pairs[j] = (bits(x[r * n + j]) >> 16) | (bits(x[(r + 1) * n + j]) & 0xffff0000u);
-}
-
-void transpose(const Pair* x, int64_t rows, int64_t n, Pair* to) {
-  for (int64_t first = 0; first < rows; first += 16) {
-    int count = std::min<int64_t>(16, rows - first), across = n;
-    for (int64_t j = 0; j < n; j++) {
-      const Pair* column = x + first * n + j;
-      Pair* row = to + j * rows + first;
-#pragma omp simd
-      for (int r = 0; r < count; r++) row[r] = column[r * across];
-    }
+// x (rows, k), a row every `across` floats, to (rows, filled(k)).
+void as_left(const float* x, int64_t rows, int64_t k, int64_t across, uint16_t* to) {
+  for (int64_t r = 0; r < rows; r++, x += across, to += filled(k)) {
+    for (int64_t i = 0; i < k; i++) to[i] = bits(x[i]) >> 16;
+    std::fill(to + k, to + filled(k), 0);
   }
+}
+
+// x (k, n), a row every `across` floats, to (filled(k) / 2, wide(n), 2).
+void as_right(const float* x, int64_t k, int64_t n, int64_t across, uint16_t* to) {
+  auto* pairs = reinterpret_cast<Pair*>(to);
+  for (int64_t r = 0; r < k; r += 2, pairs += wide(n))
+    for (int64_t j = 0; j < n; j++) pairs[j] = (bits(x[r * across + j]) >> 16) | (bits(x[(r + 1) * across + j]) & 0xffff0000u);
+  std::fill(pairs, pairs + (filled(k) - k) / 2 * wide(n), 0);
+}
+
+// x (rows, n), a row every x_across, to (n, rows), a row every to_across; whole squares of 16, what lies beyond is any number.
+void transpose(const Pair* x, int64_t rows, int64_t n, int64_t x_across, Pair* to, int64_t to_across) {
+  using Row = uint32_t __attribute__((vector_size(64)));
+  for (int64_t i = 0; i < rows; i += 16)
+    for (int64_t j = 0; j < n; j += 16) {
+      Row square[16];
+      for (int r = 0; r < 16; r++) std::memcpy(&square[r], x + (i + r) * x_across + j, 64);
+#pragma GCC unroll 4
+      for (int half = 1; half < 16; half *= 2) {  // exchanges the two quarters off the diagonal of every square of 2 half
+        Row upper, lower;
+        for (int c = 0; c < 16; c++) upper[c] = c & half ? 16 + c - half : c, lower[c] = c & half ? 16 + c : c + half;
+#pragma GCC unroll 16
+        for (int r = 0; r < 16; r++)
+          if (!(r & half)) {
+            Row a = square[r], b = square[r + half];
+            square[r] = __builtin_shuffle(a, b, upper), square[r + half] = __builtin_shuffle(a, b, lower);
+          }
+      }
+      for (int r = 0; r < 16; r++) std::memcpy(to + (j + r) * to_across + i, &square[r], 64);
+    }
 }
 
 Halves scratch;
 
-// The transpose of x (rows, n) as a left factor: pairs of its rows, side by side, are pairs of the transpose's columns.
-void as_left_transposed(const float* x, int64_t rows, int64_t n, uint16_t* to) {
-  scratch.resize(rows * n);
-  as_right(x, rows, n, scratch.data());
-  transpose(reinterpret_cast<Pair*>(scratch.data()), rows / 2, n, reinterpret_cast<Pair*>(to));
+// The transpose of x (k, n) as a left factor: pairs of its rows, side by side, are pairs of the transpose's columns.
+void as_left_transposed(const float* x, int64_t k, int64_t n, int64_t across, uint16_t* to) {
+  scratch.resize(filled(k) * wide(n));
+  as_right(x, k, n, across, scratch.data());
+  transpose(reinterpret_cast<Pair*>(scratch.data()), filled(k) / 2, n, wide(n), reinterpret_cast<Pair*>(to), filled(k) / 2);
 }
 
-void as_right_transposed(const float* x, int64_t rows, int64_t n, uint16_t* to) {
-  scratch.resize(rows * n);
-  as_left(x, rows * n, scratch.data());
-  transpose(reinterpret_cast<Pair*>(scratch.data()), rows, n / 2, reinterpret_cast<Pair*>(to));
+void as_right_transposed(const float* x, int64_t rows, int64_t k, int64_t across, uint16_t* to) {
+  scratch.resize(wide(rows) * filled(k));
+  as_left(x, rows, k, across, scratch.data());
+  int64_t pairs = filled(k) / 2;
+  transpose(reinterpret_cast<Pair*>(scratch.data()), rows, pairs, pairs, reinterpret_cast<Pair*>(to), wide(rows));
 }
 
 float value(uint16_t half) {
@@ -77,9 +110,10 @@ float value(uint16_t half) {
   return x;
 }
 
-// (m, k) times (k, n), halves in, floats out; a plain loop where the processor has no matrix units.
+// (m, k) times (k, n) by factors as above, in floats, a row every wide(n); a plain loop where there are no matrix units.
 void product(int64_t m, int64_t n, int64_t k, const uint16_t* left, const uint16_t* right, float* to) {
   static const bool units = at::native::cpublas::could_pack(at::kBFloat16);
+  k = filled(k), n = wide(n);
   if (!units) {
     std::fill(to, to + m * n, 0.0f);
     for (int64_t i = 0; i < m; i++)
@@ -141,40 +175,39 @@ void step_of_product(const Adam& adam, Parameter p, int64_t outputs, int64_t inp
   static Floats block(ROWS * WIDTH);
   for (int64_t row = 0; row < outputs; row += ROWS) {
     int64_t rows = std::min(ROWS, outputs - row);
-    product(rows, inputs, n, grad.data() + row * n, x.data(), block.data());
-    adam.step(p, block.data(), rows * inputs, row * inputs);
+    product(rows, inputs, n, grad.data() + row * filled(n), x.data(), block.data());
+    for (int64_t i = 0; i < rows; i++) adam.step(p, &block[i * wide(inputs)], inputs, (row + i) * inputs);
   }
 }
 
 // ------------------------------------------------------------------------------------------------------------------- G
 
 struct GState {  // what the way back needs
-  int64_t n;
-  Floats h[5], normal[4], stds[4];  // h[0] are the latents, h[l + 1] and normal[l] (WIDTH, n), stds[l] (WIDTH, pack)
-  Floats samples;                   // (2, n)
+  Floats h[5], normal[4];   // h[0] (2, n) are the latents, h[l + 1] and normal[l] (WIDTH, n), a row every wide(n)
+  Floats stds[4], samples;  // (WIDTH, pack), (2, n)
 };
 
 // weight, scale and shift of the four layers, weight and bias of the last: p[3 l], p[3 l + 1], p[3 l + 2], p[12], p[13].
 void generate(const std::vector<Parameter>& p, const float* z, int64_t pack, GState& s, float* means, float* stds) {
-  static Halves left(WIDTH * WIDTH), right;
+  static Halves left(WIDTH * filled(WIDTH)), right;
   static Floats y;
-  int64_t n = s.n = pack * BATCH;
-  right.resize(WIDTH * n), y.resize(WIDTH * n), s.samples.resize(2 * n), s.h[0].assign(z, z + 2 * n);
+  int64_t n = pack * BATCH, across = wide(n);
+  right.resize(filled(WIDTH) * across), y.resize(WIDTH * across), s.samples.resize(2 * n), s.h[0].assign(z, z + 2 * n);
   for (int64_t l = 0; l < 4; l++) {
-    s.h[l + 1].resize(WIDTH * n), s.normal[l].resize(WIDTH * n), s.stds[l].resize(WIDTH * pack);
+    s.h[l + 1].resize(WIDTH * across), s.normal[l].resize(WIDTH * across), s.stds[l].resize(WIDTH * pack);
     if (l == 0) {
       for (int64_t i = 0; i < WIDTH; i++)
-        for (int64_t j = 0; j < n; j++) y[i * n + j] = p[0].w[2 * i] * z[j] + p[0].w[2 * i + 1] * z[n + j];
+        for (int64_t j = 0; j < n; j++) y[i * across + j] = p[0].w[2 * i] * z[j] + p[0].w[2 * i + 1] * z[n + j];
     } else {
-      as_left(p[3 * l].w, WIDTH * WIDTH, left.data());
-      as_right(s.h[l].data(), WIDTH, n, right.data());
+      as_left(p[3 * l].w, WIDTH, WIDTH, WIDTH, left.data());
+      as_right(s.h[l].data(), WIDTH, n, across, right.data());
       product(WIDTH, n, WIDTH, left.data(), right.data(), y.data());
     }
     for (int64_t i = 0; i < WIDTH; i++) {
       float mean_of_means = 0, mean_of_stds = 0;
       for (int64_t part = 0; part < pack; part++) {
-        const float* row = &y[i * n + part * BATCH];
-        float *normal = &s.normal[l][i * n + part * BATCH], *h = &s.h[l + 1][i * n + part * BATCH];
+        int64_t at = i * across + part * BATCH;
+        float *row = &y[at], *normal = &s.normal[l][at], *h = &s.h[l + 1][at];
         float mean = sum(row, BATCH) / BATCH, variance = 0;
         for (int64_t j = 0; j < BATCH; j++) variance += (row[j] - mean) * (row[j] - mean);
         float std = std::sqrt(variance / BATCH + EPS), scale = p[3 * l + 1].w[i], shift = p[3 * l + 2].w[i];
@@ -193,21 +226,22 @@ void generate(const std::vector<Parameter>& p, const float* z, int64_t pack, GSt
     float* to = &s.samples[c * n];
     std::fill(to, to + n, p[13].w[c]);
     for (int64_t i = 0; i < WIDTH; i++)
-      for (int64_t j = 0; j < n; j++) to[j] += p[12].w[c * WIDTH + i] * s.h[4][i * n + j];
+      for (int64_t j = 0; j < n; j++) to[j] += p[12].w[c * WIDTH + i] * s.h[4][i * across + j];
   }
 }
 
 // at_samples (2, n) are the derivatives of the loss.
 void step_G(const std::vector<Parameter>& p, const GState& s, const Floats& at_samples, int64_t pack, const Adam& adam) {
-  static Halves left, right, other, weight(WIDTH * WIDTH);
+  static Halves left, right, other, weight(WIDTH * filled(WIDTH));
   static Floats at_h, at_y, small(2 * WIDTH);
-  int64_t n = s.n;
-  left.resize(WIDTH * n), right.resize(WIDTH * n), other.resize(WIDTH * n), at_h.resize(WIDTH * n), at_y.resize(WIDTH * n);
+  int64_t n = pack * BATCH, across = wide(n);
+  left.resize(WIDTH * filled(n)), right.resize(filled(WIDTH) * across), other.resize(filled(n) * wide(WIDTH));
+  at_h.resize(WIDTH * across), at_y.resize(WIDTH * across);
   for (int64_t i = 0; i < WIDTH; i++)
     for (int64_t j = 0; j < n; j++)
-      at_h[i * n + j] = p[12].w[i] * at_samples[j] + p[12].w[WIDTH + i] * at_samples[n + j];
+      at_h[i * across + j] = p[12].w[i] * at_samples[j] + p[12].w[WIDTH + i] * at_samples[n + j];
   for (int64_t c = 0; c < 2; c++) {
-    for (int64_t i = 0; i < WIDTH; i++) small[i] = dot(&at_samples[c * n], &s.h[4][i * n], n);
+    for (int64_t i = 0; i < WIDTH; i++) small[i] = dot(&at_samples[c * n], &s.h[4][i * across], n);
     adam.step(p[12], small.data(), WIDTH, c * WIDTH);
     float total = sum(&at_samples[c * n], n);
     adam.step(p[13], &total, 1, c);
@@ -216,7 +250,7 @@ void step_G(const std::vector<Parameter>& p, const GState& s, const Floats& at_s
     for (int64_t i = 0; i < WIDTH; i++) {
       float at_scale = 0, at_shift = 0;
       for (int64_t part = 0; part < pack; part++) {
-        int64_t at = i * n + part * BATCH;
+        int64_t at = i * across + part * BATCH;
         const float *normal = &s.normal[l][at], *h = &s.h[l + 1][at];
         float *in = &at_h[at], *out = &at_y[at];
         for (int64_t j = 0; j < BATCH; j++) in[j] = h[j] > 0 ? in[j] : 0.0f;
@@ -231,13 +265,13 @@ void step_G(const std::vector<Parameter>& p, const GState& s, const Floats& at_s
     if (l == 0) {
       static Floats grad(2 * WIDTH);
       for (int64_t i = 0; i < WIDTH; i++)
-        for (int64_t c = 0; c < 2; c++) grad[2 * i + c] = dot(&at_y[i * n], &s.h[0][c * n], n);
+        for (int64_t c = 0; c < 2; c++) grad[2 * i + c] = dot(&at_y[i * across], &s.h[0][c * n], n);
       adam.step(p[0], grad.data(), 2 * WIDTH);
     } else {
-      as_left_transposed(p[3 * l].w, WIDTH, WIDTH, weight.data());
-      as_left(at_y.data(), WIDTH * n, left.data());
-      as_right(at_y.data(), WIDTH, n, right.data());
-      as_right_transposed(s.h[l].data(), WIDTH, n, other.data());
+      as_left_transposed(p[3 * l].w, WIDTH, WIDTH, WIDTH, weight.data());
+      as_left(at_y.data(), WIDTH, n, across, left.data());
+      as_right(at_y.data(), WIDTH, n, across, right.data());
+      as_right_transposed(s.h[l].data(), WIDTH, n, across, other.data());
       product(WIDTH, n, WIDTH, weight.data(), right.data(), at_h.data());
       step_of_product(adam, p[3 * l], WIDTH, WIDTH, n, left, other);
     }
@@ -246,47 +280,47 @@ void step_G(const std::vector<Parameter>& p, const GState& s, const Floats& at_s
 
 // ------------------------------------------------------------------------------------------------------------------- D
 
+constexpr int64_t N = 2 * BATCH, ACROSS = wide(N);
+
 struct DState {
-  Floats h[4];                      // (UNITS, 2 BATCH), h[0] (2 pack, 2 BATCH); columns are the real packs, then the fakes
+  Floats h[4];  // (UNITS, N), a row every wide(N), h[0] (2 pack, N) without gaps; columns are the real packs, then the fakes
   std::vector<uint8_t> largest[3];  // which piece, the first of equal ones
   Floats logits;
 };
 
-constexpr int64_t N = 2 * BATCH;
-
 // weight and bias of the three layers and of the last: p[2 l], p[2 l + 1].
 void judge(const std::vector<Parameter>& p, int64_t pack, DState& s) {
-  static Halves left(PIECES * UNITS * UNITS), right(UNITS * N);
-  static Floats y(PIECES * ROWS * N);
+  static Halves left(PIECES * UNITS * filled(UNITS)), right(filled(UNITS) * ACROSS);
+  static Floats y(PIECES * ROWS * ACROSS);
   for (int64_t l = 0; l < 3; l++) {
-    s.h[l + 1].resize(UNITS * N), s.largest[l].resize(UNITS * N);
+    s.h[l + 1].resize(UNITS * ACROSS), s.largest[l].resize(UNITS * N);
     if (l > 0) {
-      as_left(p[2 * l].w, PIECES * UNITS * UNITS, left.data());
-      as_right(s.h[l].data(), UNITS, N, right.data());
+      as_left(p[2 * l].w, PIECES * UNITS, UNITS, UNITS, left.data());
+      as_right(s.h[l].data(), UNITS, N, ACROSS, right.data());
     }
     for (int64_t first = 0; first < UNITS; first += ROWS) {
       int64_t rows = std::min(ROWS, UNITS - first);
       for (int64_t piece = 0; piece < PIECES; piece++) {
         int64_t row = piece * UNITS + first;
-        float* to = &y[piece * ROWS * N];
+        float* to = &y[piece * ROWS * ACROSS];
         if (l > 0) {
-          product(rows, N, UNITS, &left[row * UNITS], right.data(), to);
+          product(rows, N, UNITS, &left[row * filled(UNITS)], right.data(), to);
         } else {
-          std::fill(to, to + rows * N, 0.0f);
+          std::fill(to, to + rows * ACROSS, 0.0f);
           for (int64_t i = 0; i < rows; i++)
             for (int64_t c = 0; c < 2 * pack; c++)
-              for (int64_t j = 0; j < N; j++) to[i * N + j] += p[0].w[(row + i) * 2 * pack + c] * s.h[0][c * N + j];
+              for (int64_t j = 0; j < N; j++) to[i * ACROSS + j] += p[0].w[(row + i) * 2 * pack + c] * s.h[0][c * N + j];
         }
       }
       for (int64_t i = 0; i < rows; i++) {
-        float* h = &s.h[l + 1][(first + i) * N];
+        float* h = &s.h[l + 1][(first + i) * ACROSS];
         uint8_t* largest = &s.largest[l][(first + i) * N];
         static float best[N];
         static uint32_t which[N];
         float bias = p[2 * l + 1].w[first + i];
-        for (int64_t j = 0; j < N; j++) best[j] = y[i * N + j] + bias, which[j] = 0;
+        for (int64_t j = 0; j < N; j++) best[j] = y[i * ACROSS + j] + bias, which[j] = 0;
         for (int64_t piece = 1; piece < PIECES; piece++) {
-          const float* row = &y[(piece * ROWS + i) * N];
+          const float* row = &y[(piece * ROWS + i) * ACROSS];
           bias = p[2 * l + 1].w[piece * UNITS + first + i];
           for (int64_t j = 0; j < N; j++) {
             float moved = row[j] + bias;
@@ -301,17 +335,18 @@ void judge(const std::vector<Parameter>& p, int64_t pack, DState& s) {
   }
   s.logits.assign(N, p[7].w[0]);
   for (int64_t i = 0; i < UNITS; i++)
-    for (int64_t j = 0; j < N; j++) s.logits[j] += p[6].w[i] * s.h[3][i * N + j];
+    for (int64_t j = 0; j < N; j++) s.logits[j] += p[6].w[i] * s.h[3][i * ACROSS + j];
 }
 
 // at_logits (N,) are the derivatives of D's loss; at_packs (2 pack, N) becomes that of the packs.
 void step_D(const std::vector<Parameter>& p, const DState& s, const Floats& at_logits, int64_t pack, const Adam& adam,
             Floats& at_packs) {
-  static Halves left(PIECES * UNITS * N), right(PIECES * UNITS * N), weight(PIECES * UNITS * UNITS), other(UNITS * N);
-  static Floats at_h(UNITS * N), at_y(PIECES * UNITS * N), small(PIECES * UNITS), grad;
+  static Halves left(PIECES * UNITS * filled(N)), right(filled(PIECES * UNITS) * ACROSS);
+  static Halves weight(wide(UNITS) * filled(PIECES * UNITS)), other(filled(N) * wide(UNITS));
+  static Floats at_h(UNITS * ACROSS), at_y(PIECES * UNITS * ACROSS), small(PIECES * UNITS), grad;
   for (int64_t i = 0; i < UNITS; i++) {
-    small[i] = dot(at_logits.data(), &s.h[3][i * N], N);
-    for (int64_t j = 0; j < N; j++) at_h[i * N + j] = p[6].w[i] * at_logits[j];
+    small[i] = dot(at_logits.data(), &s.h[3][i * ACROSS], N);
+    for (int64_t j = 0; j < N; j++) at_h[i * ACROSS + j] = p[6].w[i] * at_logits[j];
   }
   adam.step(p[6], small.data(), UNITS);
   float total = sum(at_logits.data(), N);
@@ -322,8 +357,8 @@ void step_D(const std::vector<Parameter>& p, const DState& s, const Floats& at_l
       for (int64_t i = 0; i < UNITS; i++) {
         const uint8_t* largest = &s.largest[l][i * N];
         int64_t row = piece * UNITS + i;
-        float* own = &at_y[row * N];
-        for (int64_t j = 0; j < N; j++) own[j] = largest[j] == piece ? at_h[i * N + j] : 0.0f;
+        float* own = &at_y[row * ACROSS];
+        for (int64_t j = 0; j < N; j++) own[j] = largest[j] == piece ? at_h[i * ACROSS + j] : 0.0f;
         small[row] = sum(own, N);
         for (int64_t c = 0; l == 0 && c < 2 * pack; c++) {
           grad[row * 2 * pack + c] = dot(own, &s.h[0][c * N], N);
@@ -333,10 +368,10 @@ void step_D(const std::vector<Parameter>& p, const DState& s, const Floats& at_l
     if (l == 0) {
       adam.step(p[0], grad.data(), grad.size());
     } else {
-      as_left_transposed(p[2 * l].w, PIECES * UNITS, UNITS, weight.data());
-      as_left(at_y.data(), PIECES * UNITS * N, left.data());
-      as_right(at_y.data(), PIECES * UNITS, N, right.data());
-      as_right_transposed(s.h[l].data(), UNITS, N, other.data());
+      as_left_transposed(p[2 * l].w, PIECES * UNITS, UNITS, UNITS, weight.data());
+      as_left(at_y.data(), PIECES * UNITS, N, ACROSS, left.data());
+      as_right(at_y.data(), PIECES * UNITS, N, ACROSS, right.data());
+      as_right_transposed(s.h[l].data(), UNITS, N, ACROSS, other.data());
       product(UNITS, N, PIECES * UNITS, weight.data(), right.data(), at_h.data());
       step_of_product(adam, p[2 * l], PIECES * UNITS, UNITS, N, left, other);
     }

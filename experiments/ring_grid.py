@@ -236,7 +236,7 @@ def in_cpp():
     headers, libraries = (Path(torch.__file__).parent / name for name in ("include", "lib"))
     with tempfile.TemporaryDirectory() as folder:
         library, source = Path(folder) / "ring_grid.so", Path(__file__).with_suffix(".cpp")
-        flags = ["-std=c++20", "-O3", "-march=native", "-fopenmp-simd", *sums, "-shared", "-fPIC"]
+        flags = ["-std=c++20", "-O3", "-march=native", *sums, "-shared", "-fPIC"]
         links = [f"-I{headers}", f"-L{libraries}", "-ltorch_cpu", "-lc10"]
         subprocess.run(["g++", *flags, source, "-o", library, *links], check=True)
         torch.ops.load_library(library)
