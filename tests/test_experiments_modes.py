@@ -203,6 +203,31 @@ def test_cpp_that_loses_a_gradient_is_found_out(ring_grid, monkeypatch, harm):
     assert ring_grid.main(**SHORT, rounds=2, fast=True) == in_torch | {"half": True, "seconds": pytest.approx(0, abs=60)}
 
 
+def test_errors_are_measured_by_the_usual_size_of_a_gradient(ring_grid, monkeypatch):
+    """The root of its mean square over Adam's memory; beside a hundred times that, a lost gradient is a small error."""
+    run = ring_grid.fresh_run([0, 1], 1)
+    source = ring_grid.rounds_of(ring_grid.TASKS["ring"], [0, 1], 1, 0, run.G.weight0)
+    assert not any(size.any() for size in ring_grid.usual_sizes(run, "G").values())
+    squares = 0
+    for _ in range(3):
+        ring_grid.play_round(run, *next(source), 1)
+        squares = 0.999 * squares + 0.001 * run.G.weight2.grad**2
+    usual = ring_grid.usual_sizes(run, "G")
+    assert torch.allclose(usual["weight2"], (squares / (1 - 0.999**3)).sqrt(), rtol=1e-5, atol=0)
+
+    def lossy(copied, *batch):
+        before = ring_grid.first_averages(copied, "G")["weight2"].clone()
+        ring_grid.play_round(copied, *batch)
+        ring_grid.first_averages(copied, "G")["weight2"].copy_(0.8 * before)
+
+    monkeypatch.setattr(ring_grid, "play_round_fast", lossy)
+    batch = next(source)
+    with pytest.raises(RuntimeError, match="weight2 of G"):
+        ring_grid.check_fast(run, *batch, 1)
+    run.opt_G.state[run.G.weight2]["exp_avg_sq"].mul_(100**2)
+    ring_grid.check_fast(run, *batch, 1)
+
+
 def test_without_a_compiler_it_says_so(ring_grid, monkeypatch):
     monkeypatch.setattr(ring_grid.shutil, "which", lambda name: None)
     with pytest.raises(RuntimeError, match="needs g\\+\\+"):

@@ -88,6 +88,21 @@ def test_a_perfect_discriminator_has_no_gradient(seed):
     assert gradient.abs().max() < 1e-17  # the library's loss says the same of a D that is all but perfect
 
 
+@pytest.mark.decides("thm-vanishing")
+@often
+@given(seeds, st.floats(1e-4, 0.9))
+def test_the_gradient_through_a_nearly_perfect_discriminator_is_small(seed, eps):
+    """Fakes 1 + theta |z|, where D* and its slope are 0; D = eps sin^2 and its slope are within eps of them."""
+    z = draw(seed, 50).abs()
+    theta = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+    fakes = 1 + theta * z
+    loss = torch.log1p(-eps * torch.sin(fakes).square()).mean()
+    gradient, of_fakes = torch.autograd.grad(loss, (theta, fakes))
+    bound = z.mean() * eps / (1 - eps)
+    assert gradient.abs() <= bound
+    assert (of_fakes * z).abs().sum() > 0.01 * bound  # the bound is not idle
+
+
 CONVEX = {"square": torch.square, "exp": torch.exp, "absolute": torch.abs, "softplus": torch.nn.functional.softplus}
 
 
