@@ -64,7 +64,8 @@ def mnist(split: str = "train", root: str | Path | None = None, fallback: bool =
         A pair that unpacks to images and labels; ``.source`` is "MNIST" or the name of the stand-in.
 
     Raises:
-        ValueError: split is unknown, or a file in ``root`` is damaged (both sums are named).
+        ValueError: split is unknown, ``root`` or ``$GANLIB_DATA`` is no folder, or a file in it is damaged (both sums are
+            named).
         ConnectionError: no files, no network and ``fallback=False``.
     """
     if split not in PREFIXES:
@@ -310,7 +311,7 @@ def gaussian_mixture_1d(
         ValueError: n < 1, means and stds differ in length, or a standard deviation is not positive.
     """
     _check_count(n, "n")
-    if len(means) != len(stds) or not means or min(stds) <= 0:
+    if len(means) != len(stds) or not means or not all(std > 0 for std in stds):
         raise ValueError(f"means and stds must have one length and positive stds, got {means} and {stds}.")
     shuffle = torch.Generator().manual_seed(seed)
     component = torch.randint(len(means), (n,), generator=shuffle)
@@ -344,7 +345,7 @@ def gaussian_grid(n: int, side: int = 5, spacing: float = 2.0, std: float = 0.05
 
 def _around(centres: Tensor, n: int, std: float, seed: int) -> Tensor:
     _check_count(n, "n")
-    if std <= 0:
+    if not std > 0:
         raise ValueError(f"std must be positive, got {std}.")
     shuffle = torch.Generator().manual_seed(seed)
     mode = torch.randint(len(centres), (n,), generator=shuffle)

@@ -156,9 +156,9 @@ def _shipped_weights(name: str) -> dict[str, Tensor]:
 def sample(G: nn.Module, n: int, seed: int = 1) -> Samples:
     """n samples (n, ...) of G, which is left in evaluation mode, from a seed of their own. Introduced in chapter 8.
 
-    The latents are drawn on the CPU, so that a seed means the same samples everywhere.
+    The latents are drawn on the CPU in float32, so that a seed means the same samples everywhere.
     """
-    z = torch.randn(n, G.z_dim, generator=torch.Generator().manual_seed(seed))
+    z = torch.randn(n, G.z_dim, generator=torch.Generator().manual_seed(seed)).to(next(G.parameters()))
     return torch.cat([G.eval()(chunk) for chunk in z.split(1000)])
 
 
@@ -173,7 +173,8 @@ def classify(classifier: DigitClassifier, images: Images | ByteImages, batch: in
 
     Raises:
         TypeError: images are neither floating point nor uint8.
-        ValueError: images are not (n, 1, 28, 28) with n >= 1, or floats outside [-1, 1].
+        ValueError: images are not (n, 1, 28, 28) with n >= 1, or floats more than 0.001 outside
+            [-1, 1].
     """
     _check_digits(images)
     if images.is_floating_point():
@@ -185,7 +186,7 @@ def classify(classifier: DigitClassifier, images: Images | ByteImages, batch: in
         raise TypeError(f"images must be floating point in [-1, 1] or uint8, got {images.dtype}.")
     rows = []
     for chunk in images.split(batch):
-        chunk = chunk.to(torch.float32) / 127.5 - 1 if chunk.dtype == torch.uint8 else chunk
+        chunk = chunk.to(torch.float32) / 127.5 - 1 if chunk.dtype == torch.uint8 else chunk.float()
         features = classifier.features(chunk)
         rows.append((features, classifier.head(features).softmax(dim=1)))
     return torch.cat([features for features, _ in rows]), torch.cat([probs for _, probs in rows])

@@ -8,6 +8,7 @@ is in it; the web pages use that text for readers who do not see the picture.
 import io
 import os
 import platform
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,7 @@ def publish(figure: "Figure", alt: str, caption: str = "") -> None:
         caption: a line under the picture: data, rounds, seed, seconds, machine.
 
     Raises:
-        ValueError: alt is empty, or an axis with ticks has no label.
+        ValueError: alt has fewer than 20 characters, or an axis with ticks has no label.
     """
     _check_described(figure, alt)
     if caption:
@@ -85,7 +86,8 @@ def animate(frames: Sequence["Figure"], alt: str, seconds: float = 4.0, caption:
     """Shows figures one after the other, for ever, as an animated PNG whose first frame is the last: the still fallback.
 
     Raises:
-        ValueError: alt is empty, there are no frames, they differ in size, seconds is not positive, or an axis has no label.
+        ValueError: alt has fewer than 20 characters, there are no frames, they differ in size, seconds is not positive, or an
+            axis has no label.
     """
     from PIL import Image
 
@@ -175,7 +177,8 @@ def _display(png: bytes, alt: str) -> None:
 
     plt.rcParams.update(_before)
     _before.clear()
-    display({"image/png": png, "text/plain": alt.split(".")[0]}, metadata={"image/png": {"alt": alt}}, raw=True)
+    first_sentence = re.split(r"\.(?:\s|$)", alt.removeprefix("Animation. "))[0]
+    display({"image/png": png, "text/plain": first_sentence}, metadata={"image/png": {"alt": alt}}, raw=True)
 
 
 def image_grid(

@@ -41,7 +41,8 @@ class Run:
 
 
 class Losses(NamedTuple):
-    """What a round saw: both losses in nats, and the mean of D(x) and of D(G(z)) in D's (last) turn."""
+    """What a round saw: both losses as minimised, D's with its penalty (in nats in the games made of log D), and the mean
+    sigmoid of D's logits on reals and on fakes in D's (last) turn."""
 
     step: int
     loss_D: float
@@ -53,11 +54,14 @@ class Losses(NamedTuple):
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
     """Inside, no gradient is computed for the network's weights; gradients still flow through it. Introduced in chapter 3."""
-    network.requires_grad_(False)
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    for weight in weights:
+        weight.requires_grad_(False)
     try:
         yield
     finally:
-        network.requires_grad_(True)
+        for weight in weights:
+            weight.requires_grad_(True)
 
 
 def check_finite(loss: Scalar, player: str, step: int) -> None:
@@ -101,7 +105,7 @@ def generator_step(run: Run, reals: Samples, objective: Game) -> Scalar:
     """G's turn, with fresh fakes (Goodfellow et al. 2014, Algorithm 1, outer loop). Introduced in chapter 3.
 
     Args:
-        run: both networks and their optimisers; only G and opt_G are changed.
+        run: both networks and their optimisers; only G and opt_G are changed, and batch statistics that G and D keep.
         reals: (batch, ...); their number is the batch size, and an objective with ``needs_reals`` looks at them.
         objective: has ``g_loss(real_logits, fake_logits)`` and ``needs_reals``.
 

@@ -538,6 +538,8 @@ def test_points_follow_the_seed_and_leave_torchs_generator_alone(draw):
         (lambda: data.gaussian_mixture_1d(3, (0.0, 1.0), (1.0,)), "one length"),
         (lambda: data.gaussian_mixture_1d(3, (), ()), "one length"),
         (lambda: data.gaussian_mixture_1d(3, (0.0,), (0.0,)), "positive stds"),
+        (lambda: data.gaussian_mixture_1d(3, stds=(float("nan"), 0.5)), "positive stds"),
+        (lambda: data.gaussian_ring(3, std=float("nan")), "std must be positive, got nan"),
     ],
 )
 def test_distributions_that_do_not_exist(call, words):

@@ -31,6 +31,13 @@ def test_statistics():
     assert feature_statistics(torch.tensor([[1.0], [3.0]]))[1].tolist() == [[2.0]]  # d = 1: still a matrix; divided by n - 1
 
 
+def test_errors_say_which_set_is_wrong():
+    good, short, broken = torch.randn(9, 3), torch.randn(3, 3), torch.full((9, 3), float("nan"))
+    for a, b, words in ((short, good, "a must have"), (good, short, "b must have"), (good, broken, "b must be finite, got 27")):
+        with pytest.raises(ValueError, match=words):
+            frechet_distance(a, b)
+
+
 def test_equal_covariances_leave_the_means():
     cov = random_covariance(4)
     a, b = sample_with([0.0] * 4, cov), sample_with([1.0, 2.0, 0.0, -2.0], cov, n=70)

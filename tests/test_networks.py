@@ -1,5 +1,6 @@
 """The MLP pair of chapter 8 and the classifier: counts in closed form, shapes, and what is absent (eps = 0.8, a sigmoid)."""
 
+import copy
 import hashlib
 import json
 import math
@@ -147,6 +148,22 @@ def test_the_classifier_is_small_and_whole():
     classifier = digit_classifier()
     assert count(classifier) == (25 + 1) * 16 + (25 * 16 + 1) * 32 + (32 * 49 + 1) * 64 + 65 * 10
     assert not classifier.training
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_samples_have_the_type_of_the_weights(dtype):
+    G = MLPGenerator(z_dim=8, widths=(16,))
+    exact, cast = networks.sample(G, 4), networks.sample(copy.deepcopy(G).to(dtype), 4)
+    assert cast.dtype == dtype
+    torch.testing.assert_close(cast.float(), exact, rtol=0, atol=1e-6 if dtype == torch.float64 else 0.05)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_classify_takes_floats_of_any_precision(dtype):
+    images, classifier = data.to_float(data.digits().images[:20]), digit_classifier()
+    (_, exact), (features, probabilities) = classify(classifier, images), classify(classifier, images.to(dtype))
+    assert features.dtype == torch.float32
+    torch.testing.assert_close(probabilities, exact, rtol=0, atol=0.02)
 
 
 def test_classify_in_pieces_is_classify_at_once():

@@ -409,6 +409,7 @@ def test_make_repository_rewrites_every_place(tmp_path):
     repository.main(["https://github.com/some-one/a.book/"], tmp_path)
     assert repository.repository_url(tmp_path) == "https://github.com/some-one/a.book"
     assert not list(address_faults(tmp_path))
+    assert "\n    git clone https://github.com/some-one/a.book\n    cd a.book\n" in (tmp_path / "README.md").read_text()
     owner, name = repository.ADDRESS.fullmatch(repository.repository_url()).groups()
     texts = {path: repository.read_text(path) or "" for path in repository.project_files(tmp_path)}
     assert not [path for path, text in texts.items() if f"{owner}/{name}" in text or f"{owner}.github.io" in text]

@@ -40,6 +40,11 @@ def picture(received):
     return Image.open(io.BytesIO(data["image/png"]))
 
 
+def test_the_first_sentence_does_not_end_at_a_decimal_point(shown):
+    show.publish(drawn(), alt="Animation. A line from 0.25 up to 1.5. It has a second sentence.")
+    assert shown[-1][0]["text/plain"] == "A line from 0.25 up to 1.5"
+
+
 def test_publish(shown):
     assert show.publish(drawn(), alt=ALT, caption="Seed 0, 3 s.") is None
     ((data, metadata),) = shown

@@ -458,7 +458,7 @@ def test_further_refusals():
         check_distributions(p=GOOD + 0.5e-11)
     check_distributions(p=GOOD + 1e-14)
     for wrong in (vector(1.5, 0.5), vector(-0.5, 0.5), vector(math.nan, 0.5)):
-        with pytest.raises(ValueError, match="D must lie in"):
+        with pytest.raises(ValueError, match=r"D must lie in .*, got (-|1\.|nan)"):
             value(GOOD, GOOD, wrong)
     with pytest.raises(ValueError, match="D must be a float64"):
         value(GOOD, GOOD, GOOD.float())

@@ -167,6 +167,13 @@ def test_frozen_lets_gradients_through_and_keeps_none():
     assert layer.weight.grad is None and layer.bias.grad is None
 
 
+def test_frozen_leaves_frozen_what_was():
+    network = nn.Sequential(nn.Linear(2, 2).requires_grad_(False), nn.Linear(2, 1))
+    with frozen(network):
+        assert not any(p.requires_grad for p in network.parameters())
+    assert [p.requires_grad for p in network.parameters()] == [False, False, True, True]
+
+
 def test_frozen_ends_when_something_fails():
     layer = nn.Linear(2, 1)
     with pytest.raises(ZeroDivisionError), frozen(layer):

@@ -1,10 +1,11 @@
-"""Carries the repository's address and the library's version to every place that repeats them.
+"""Carries the repository's address to every place that repeats it, and the version to the set-up cells.
 
-python tools/repository.py                                 from _config.yml to everywhere else
+python tools/repository.py                                 the set-up cells only
 python tools/repository.py https://github.com/OWNER/REPO   a new address, _config.yml included
 
-The address stands in _config.yml under repository.url, the version in ganlib/__init__.py. What repeats them: the set-up cell
-of each notebook, the badges of the README, CITATION.cff, pyproject.toml, and links in the pages.
+The address stands in _config.yml under repository.url, the version in ganlib/__init__.py; CHANGELOG.md, CITATION.cff
+and the README repeat the version by hand. What repeats the address: the set-up cell of each notebook, the badges and the clone
+command of the README, CITATION.cff, pyproject.toml, and links in the pages.
 """
 
 import json
@@ -86,6 +87,8 @@ def move(old: str, new: str, root: Path) -> None:
         if text is None or path.name == "LICENSE-TEXT":
             continue
         changed = pattern.sub(lambda m: f"{m['host']}{owner}/{name}" if m["host"] else f"{owner}.github.io/{name}", text)
+        if path.name == "README.md":
+            changed = changed.replace(f"\n    cd {old_name}\n", f"\n    cd {name}\n")
         if changed != text:
             path.write_bytes(changed.encode())
 
@@ -112,7 +115,7 @@ def main(arguments: list[str], root: Path = ROOT) -> None:
     if new != old:
         move(old, new, root)
     write_setup_cells(root)
-    print(f"The repository is {new}, the version {version(root)}, everywhere.")
+    print(f"The set-up cells name {new} and version {version(root)}.")
 
 
 if __name__ == "__main__":

@@ -153,7 +153,8 @@ def main(stages: list[str]) -> None:
     with tempfile.TemporaryDirectory() as cache:
         results = run(stages or list(STAGES), cache)
     print(f"\n{'stage':<12}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}")
-    total = Result("total", *(sum(column) for column in list(zip(*results, strict=True))[1:5]), all(r.ok for r in results))
+    sums = (sum(getattr(r, column) for r in results) for column in ("passed", "failed", "skipped", "seconds"))
+    total = Result("total", *sums, all(r.ok for r in results))
     for result in [*results, total]:
         verdict = "" if result.ok else "  failed"
         print(f"{result.stage:<12}{result.passed:>8}{result.failed:>8}{result.skipped:>9}{result.seconds:>9.0f}{verdict}")

@@ -8,17 +8,17 @@ from ganlib.metrics.summaries import check_features, mean_interval
 from ganlib.types import Features
 
 
-def feature_statistics(features: Features) -> tuple[Tensor, Tensor]:
-    """Mean (d,) and covariance (d, d) of features (n, d), in float64.
+def feature_statistics(features: Features, name: str = "features") -> tuple[Tensor, Tensor]:
+    """Mean (d,) and covariance (d, d) of features (n, d), in float64; errors call them by `name`.
 
     Raises:
         ValueError: features are not (n, d) with n > d: the covariance would be singular, and a distance built on it would
             describe the sample size; or a feature is not finite.
     """
     if features.ndim != 2 or len(features) <= features.shape[1]:
-        raise ValueError(f"features must have shape (n, d) with n > d, got {tuple(features.shape)}.")
+        raise ValueError(f"{name} must have shape (n, d) with n > d, got {tuple(features.shape)}.")
     if not features.isfinite().all():
-        raise ValueError(f"features must be finite, got {int((~features.isfinite()).sum())} values that are not.")
+        raise ValueError(f"{name} must be finite, got {int((~features.isfinite()).sum())} values that are not.")
     features = features.double()
     return features.mean(dim=0), torch.atleast_2d(torch.cov(features.T))
 
@@ -42,8 +42,8 @@ def frechet_distance(a: Float[Tensor, "n_a dim"], b: Float[Tensor, "n_b dim"]) -
     """
     if a.device != b.device:
         raise ValueError(f"a is on {a.device}, b on {b.device}: expected one device.")
-    mean_a, cov_a = feature_statistics(a)
-    mean_b, cov_b = feature_statistics(b)
+    mean_a, cov_a = feature_statistics(a, "a")
+    mean_b, cov_b = feature_statistics(b, "b")
     if mean_a.shape != mean_b.shape:
         raise ValueError(f"a and b must have one number of features, got {len(mean_a)} and {len(mean_b)}.")
     values, vectors = torch.linalg.eigh(cov_a)

@@ -90,8 +90,9 @@ def value(p: Tensor, q: Tensor, D: Tensor) -> Nats:
     """
     check_distributions(p=p, q=q)
     check_outcomes(p=p, q=q, D=D)
-    if (((D < 0) | (D > 1) | D.isnan()) & (p + q > 0)).any():
-        raise ValueError("D must lie in [0, 1] wherever p or q has mass.")
+    outside = ((D < 0) | (D > 1) | D.isnan()) & (p + q > 0)
+    if outside.any():
+        raise ValueError(f"D must lie in [0, 1] wherever p or q has mass, got {D.expand_as(outside)[outside][0].item()}.")
     on_reals = torch.where(p > 0, p * D.log(), 0.0)
     on_fakes = torch.where(q > 0, q * torch.log1p(-D), 0.0)
     return (on_reals + on_fakes).sum(dim=-1)
@@ -146,7 +147,7 @@ def js_divergence(p: Tensor, q: Tensor) -> Nats:
 
 
 def total_variation(p: Tensor, q: Tensor) -> Nats:
-    """TV = sum |p - q| / 2, (...), the largest difference in probability of any event. Introduced in chapter 5.
+    """TV = sum abs(p - q) / 2, (...), the largest difference in probability of any event. Introduced in chapter 5.
 
     Args:
         p: (..., outcomes).
