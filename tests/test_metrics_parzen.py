@@ -108,15 +108,22 @@ def test_widths_that_make_no_sense(sigmas):
 
 
 def test_ten_thousand_against_ten_thousand_images_fit_a_laptop():
-    """784 dimensions, within 60 seconds and 2 GiB for the whole process."""
+    """784 dimensions, within 60 seconds and 2 GiB for the whole process.
+
+    The process measured is the child of a small one: at its start a process is charged with the peak of the one that made it,
+    here that of every test before this.
+    """
     program = """
-import resource, time, torch
+import resource, sys, time, torch
 from ganlib.metrics import parzen_log_likelihood
 samples, points = torch.rand(2, 10_000, 784)
 start = time.perf_counter()
 assert parzen_log_likelihood(samples, points, 0.2).shape == (10_000,)
-print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+unit = 1 if sys.platform == "darwin" else 1024
+print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
 """
-    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    seconds, kibibytes = map(float, output.split())
-    assert seconds < 60 and kibibytes < 2 * 1024**2
+    small = "import subprocess, sys; sys.exit(subprocess.run([sys.executable, '-c', sys.argv[1]]).returncode)"
+    done = subprocess.run([sys.executable, "-c", small, program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    seconds, size = map(float, done.stdout.split())
+    assert seconds < 60 and 2 * 31_360_000 < size < 2 * 1024**3
