@@ -5,10 +5,11 @@
 
 A run can be stopped at any moment, by kill -9 too, and goes on with the same command from experiments/runs/. With `--fast`
 hidden layers multiply in bfloat16 (weights, averages and both ends of each network stay in float32), and a round is played by
-ring_grid.cpp: on a processor with matrix units it then takes a fifth of the time. In the record, C++ played the packed
-rows from round 50,000 on, the plain ones from 55,946 (ring) and 57,840 (grid), and PyTorch the earlier ones, in bfloat16 too.
-What rounding adds to a gradient is a twentieth to a quarter of what the choice of the batch adds, in both networks (packed ring
-after 133,500 rounds, plain grid after 200,000, root mean square over 16 batches); its mean is no larger than chance makes it.
+ring_grid.cpp: on a processor with matrix units it then takes less than a fifth of the time. In the record, C++ played the
+packed rows from round 50,000 on, the plain ones from 55,946 (ring) and 57,840 (grid), and the rows with beta1 = 0.2 whole;
+PyTorch, in bfloat16 too, the other rounds. What rounding adds to a gradient is a twentieth to a quarter of what the choice of
+the batch adds, in both networks (packed ring after 133,500 rounds, plain grid after 200,000, root mean square over 16
+batches); its mean is no larger than chance makes it.
 
 What was read in the authors' code (github.com/fjxmlzn/PacGAN, synthetic_data_experiments, and ALI's and Blocks' modules it
 imports): the networks of the grid, the configuration of both tasks, data, losses, evaluation. G: four layers of 400 without
@@ -18,8 +19,10 @@ start at N(0, 0.02^2), biases at 0. Both players move at once, from one batch, b
 points; each place of a pack is drawn from them with replacement, once. An epoch is a random order of the 100,000 packs in
 batches of 100. Samples are drawn with running statistics of the batch normalisation (mean and standard deviation, rate 0.05).
 
-What could not be read: the ring's own network file (the paper gives one architecture for both), and the version of Blocks: in
-an early one beta1 = 0.8 meant a memory of 0.2; we take the paper's reading. Blocks puts Adam's 1e-8 where the paper has it.
+What could not be read: the ring's own network file (the paper gives one architecture for both), and the version of Blocks.
+Until January 2017 its Adam took 1 - beta for beta (github.com/mila-iqia/blocks/pull/1176), so that 0.8 meant a memory of 0.2.
+We take the paper's reading, and `--beta1 0.2` plays the other, as runs of their own. Blocks puts Adam's 1e-8 where the paper
+has it.
 """
 
 import argparse
@@ -28,6 +31,7 @@ import functools
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -214,8 +218,8 @@ def play_round_fast(run: training.Run, reals: Tensor, z: Tensor, pack: int):
         weights = list(player.parameters())
         for weight in weights:
             if not optimiser.state[weight]:
-                averages = {"exp_avg": torch.zeros_like(weight), "exp_avg_sq": torch.zeros_like(weight)}
-                optimiser.state[weight] = {"step": torch.zeros(())} | averages
+                empty = {"exp_avg": torch.zeros_like(weight), "exp_avg_sq": torch.zeros_like(weight)}
+                optimiser.state[weight] = {"step": torch.zeros(())} | empty
         states = [optimiser.state[weight] for weight in weights]
         torch._foreach_add_([state["step"] for state in states], 1)
         arguments += [[weight.detach() for weight in weights]] + [[s[a] for s in states] for a in ("exp_avg", "exp_avg_sq")]
@@ -259,29 +263,25 @@ def check_fast(run: training.Run, reals: Tensor, z: Tensor, pack: int) -> None:
     played, beta1 = copy.deepcopy(run), run.opt_G.param_groups[0]["betas"][0]
     play_round_fast(played, reals, z, pack)
     for player, right in zip(("G", "D"), exact, strict=True):
-        before, after = first_averages(run, player), first_averages(played, player)
+        before, after, usual_size = averages(run, player), averages(played, player), usual_sizes(run, player)
         for name, gradient in right.items():
             error = (after[name] - beta1 * before[name]) / (1 - beta1) - gradient
-            error, length, usual = (x.flatten(1).norm(dim=1) for x in (error, gradient, usual_sizes(run, player)[name]))
+            error, length, usual = (x.flatten(1).norm(dim=1) for x in (error, gradient, usual_size[name]))
             off = (error / torch.maximum(length, usual)).median()
             if not off < 0.5:
                 raise RuntimeError(f"ring_grid.cpp gives {name} of {player} another gradient: off by {off:.0%}.")
 
 
-def first_averages(run: training.Run, player: str) -> dict[str, Tensor]:
-    """Adam's average of each gradient, zero before the first step."""
+def averages(run: training.Run, player: str, which: str = "exp_avg") -> dict[str, Tensor]:
+    """Adam's averages of each gradient, or with "exp_avg_sq" of its square; zero before the first step."""
     states = getattr(run, f"opt_{player}").state
-    return {name: states[w].get("exp_avg", torch.zeros_like(w)) for name, w in getattr(run, player).named_parameters()}
+    return {name: states[w].get(which, torch.zeros_like(w)) for name, w in getattr(run, player).named_parameters()}
 
 
 def usual_sizes(run: training.Run, player: str) -> dict[str, Tensor]:
-    """The root of Adam's average of each squared gradient, corrected for its start; zero before the first step."""
-    states, beta2 = getattr(run, f"opt_{player}").state, run.opt_G.param_groups[0]["betas"][1]
-    zero = torch.zeros(())
-    return {
-        name: (states[w].get("exp_avg_sq", zero).expand_as(w) / (1 - beta2 ** max(run.step, 1))).sqrt()
-        for name, w in getattr(run, player).named_parameters()
-    }
+    """The root of Adam's average of each squared gradient, corrected for its start."""
+    missing = 1 - run.opt_G.param_groups[0]["betas"][1] ** max(run.step, 1)
+    return {name: (squares / missing).sqrt() for name, squares in averages(run, player, "exp_avg_sq").items()}
 
 
 def fresh_run(
@@ -433,8 +433,8 @@ def write_record(runs: Path = RUNS, folder: Path = record.RESULTS) -> Path | Non
     """The record of all configurations, each as far as it has come; None while there is none."""
     stories = {}
     for path in sorted(runs.glob("ring_grid_*.round*.json")):
-        name, rounds, _ = path.name.removeprefix("ring_grid_").split(".")
-        stories[name] = json.loads(path.read_text()) | {"rounds": int(rounds.removeprefix("round"))}
+        name, rounds = re.fullmatch(r"ring_grid_(.+)\.round(\d+)\.json", path.name).groups()
+        stories[name] = json.loads(path.read_text()) | {"rounds": int(rounds)}
     if not stories:
         return None
     configuration = {"points": POINTS, "batch": BATCH, "lr": 1e-4, "beta1": 0.8, "beta2": 0.999, "samples": 2_500}
@@ -449,11 +449,14 @@ if __name__ == "__main__":
     parser.add_argument("what", nargs="+", help="task and packing, by turns: grid 1 ring 1 ring 2 grid 2; or: record")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=400_000, help="where to stop, for now; a later call goes on")
+    parser.add_argument("--beta1", type=float, default=0.8, help="Adam's memory of gradients; another is a run of its own")
     parser.add_argument("--fast", action="store_true", help="hidden products in bfloat16, rounds in C++")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     asked = parser.parse_args()
     settings = {"rounds": asked.rounds, "fast": asked.fast, "device": "cpu" if asked.fast else asked.device}
+    settings |= {"seeds": range(asked.seeds), "beta1": asked.beta1}
+    reading = "" if asked.beta1 == 0.8 else f"_beta{asked.beta1:g}"
     if asked.what != ["record"]:
         for task, pack in zip(asked.what[::2], map(int, asked.what[1::2]), strict=True):
-            main(seeds=range(asked.seeds), task=task, pack=pack, path=RUNS / f"ring_grid_{task}{pack}.pt", **settings)
+            main(task=task, pack=pack, path=RUNS / f"ring_grid_{task}{pack}{reading}.pt", **settings)
     write_record()

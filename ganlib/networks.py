@@ -173,8 +173,7 @@ def classify(classifier: DigitClassifier, images: Images | ByteImages, batch: in
 
     Raises:
         TypeError: images are neither floating point nor uint8.
-        ValueError: images are not (n, 1, 28, 28) with n >= 1, or floats more than 0.001 outside
-            [-1, 1].
+        ValueError: images are not (n, 1, 28, 28) with n >= 1, or are floats more than 0.001 outside [-1, 1].
     """
     _check_digits(images)
     if images.is_floating_point():

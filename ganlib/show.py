@@ -114,7 +114,7 @@ def animate(frames: Sequence["Figure"], alt: str, seconds: float = 4.0, caption:
         duration=[round(1000 * seconds / len(pictures))] * (len(pictures) - 1) + [2000],
         loop=0,
     )
-    _display(buffer.getvalue(), f"Animation. {alt} {caption}".strip())
+    _display(buffer.getvalue(), f"{alt} {caption}".strip(), "Animation. ")
 
 
 def _with_one_palette(pictures: "list[Image.Image]") -> "list[Image.Image]":
@@ -171,14 +171,14 @@ def _png(figure: "Figure", dpi: int = 144) -> bytes:
     return buffer.getvalue()
 
 
-def _display(png: bytes, alt: str) -> None:
+def _display(png: bytes, alt: str, kind: str = "") -> None:
     import matplotlib.pyplot as plt
     from IPython.display import display
 
     plt.rcParams.update(_before)
     _before.clear()
-    first_sentence = re.split(r"\.(?:\s|$)", alt.removeprefix("Animation. "))[0]
-    display({"image/png": png, "text/plain": first_sentence}, metadata={"image/png": {"alt": alt}}, raw=True)
+    first_sentence = re.split(r"\.(?:\s|$)", alt)[0]
+    display({"image/png": png, "text/plain": first_sentence}, metadata={"image/png": {"alt": kind + alt}}, raw=True)
 
 
 def image_grid(

@@ -189,9 +189,9 @@ def test_cpp_that_loses_a_gradient_is_found_out(ring_grid, monkeypatch, harm):
     """Its stand-in is torch's round, with one gradient of it spoiled after the round."""
 
     def spoiled(run, *batch):
-        before = ring_grid.first_averages(run, "G")["weight2"].clone()
+        before = ring_grid.averages(run, "G")["weight2"].clone()
         losses = ring_grid.play_round(run, *batch)
-        average = ring_grid.first_averages(run, "G")["weight2"]
+        average = ring_grid.averages(run, "G")["weight2"]
         average.copy_(0.8 * before + harm(average - 0.8 * before))
         return losses
 
@@ -216,9 +216,9 @@ def test_errors_are_measured_by_the_usual_size_of_a_gradient(ring_grid, monkeypa
     assert torch.allclose(usual["weight2"], (squares / (1 - 0.999**3)).sqrt(), rtol=1e-5, atol=0)
 
     def lossy(copied, *batch):
-        before = ring_grid.first_averages(copied, "G")["weight2"].clone()
+        before = ring_grid.averages(copied, "G")["weight2"].clone()
         ring_grid.play_round(copied, *batch)
-        ring_grid.first_averages(copied, "G")["weight2"].copy_(0.8 * before)
+        ring_grid.averages(copied, "G")["weight2"].copy_(0.8 * before)
 
     monkeypatch.setattr(ring_grid, "play_round_fast", lossy)
     batch = next(source)
@@ -338,6 +338,12 @@ def test_the_record_holds_each_configuration_as_far_as_it_is(ring_grid, tmp_path
         assert list(written["runs"]) == ["ring2"] and written["runs"]["ring2"]["rounds"] == rounds
     assert [row["round"] for row in written["runs"]["ring2"]["along"]] == [2, 3, 4, 5]
     assert written["processor_seconds"] == pytest.approx(written["runs"]["ring2"]["seconds"], abs=0.1)
+    ring_grid.main(**SHORT, rounds=2, beta1=0.2, path=tmp_path / "ring_grid_ring2_beta0.2.pt")
+    written = json.loads(ring_grid.write_record(tmp_path, tmp_path).read_text())["runs"]
+    assert {name: (story["beta1"], story["rounds"]) for name, story in written.items()} == {
+        "ring2": (0.8, 5),
+        "ring2_beta0.2": (0.2, 2),
+    }
     assert ring_grid.write_record(tmp_path / "none", tmp_path) is None
 
 

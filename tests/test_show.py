@@ -41,8 +41,11 @@ def picture(received):
 
 
 def test_the_first_sentence_does_not_end_at_a_decimal_point(shown):
-    show.publish(drawn(), alt="Animation. A line from 0.25 up to 1.5. It has a second sentence.")
-    assert shown[-1][0]["text/plain"] == "A line from 0.25 up to 1.5"
+    alt = "A line from 0.25 up to 1.5. It has a second sentence."
+    show.publish(drawn(), alt=alt)
+    show.animate([drawn(), drawn()], alt=alt)
+    assert [data["text/plain"] for data, _ in shown] == ["A line from 0.25 up to 1.5"] * 2
+    assert [metadata["image/png"]["alt"] for _, metadata in shown] == [alt, f"Animation. {alt}"]
 
 
 def test_publish(shown):
