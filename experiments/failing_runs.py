@@ -157,6 +157,13 @@ def variety(images: Tensor) -> float:
     return float(f"{torch.pdist(images.flatten(1)).mean().item():.4g}")
 
 
+def nearest(images: Tensor) -> float:
+    """Mean distance of each of the first 16 to the nearest other one of them, in the 16 greys that a run's samples keep."""
+    greys = data.to_float(data.to_uint8(images[:16]) // 16 * 17).flatten(1)
+    distances = torch.cdist(greys, greys, compute_mode="donot_use_mm_for_euclid_dist").fill_diagonal_(torch.inf)
+    return float(f"{distances.min(dim=1).values.mean().item():.4g}")
+
+
 def samplers_we_understand() -> dict[str, dict[str, float]]:
     """The scores of what no training made: SAMPLES training images, the same one again and again, uniform noise, and what a
     collapse would be that is as good as can be, training images of one class."""
@@ -166,7 +173,10 @@ def samplers_we_understand() -> dict[str, dict[str, float]]:
     noise = 2 * torch.rand(SAMPLES, 1, 28, 28, generator=torch.Generator().manual_seed(0)) - 1
     kinds = {"training images": reals, "training images of ones": ones, "one training image": reals[:1].expand_as(reals)}
     kinds["uniform noise"] = noise
-    return {kind: score(pictures, neighbours=True) | {"variety": variety(pictures)} for kind, pictures in kinds.items()}
+    return {
+        kind: score(pictures, neighbours=True) | {"variety": variety(pictures), "nearest": nearest(pictures)}
+        for kind, pictures in kinds.items()
+    }
 
 
 def autocorrelation(values: Tensor, lags: int = 100) -> Tensor:

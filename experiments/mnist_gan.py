@@ -13,6 +13,7 @@ import copy
 import functools
 import hashlib
 import inspect
+import itertools
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -73,12 +74,14 @@ def train_once(
     bfloat16: bool = False,
     shared: bool = False,
     looks: int = 0,
+    opening: int = 0,
     progress: bool = True,
 ) -> tuple[training.Run, float, list[dict]]:
     """A run, its training time in seconds of the processor, and scores of its generators at `looks` evenly spaced rounds.
 
     From share `decay_from` of the rounds on, both learning rates fall in a line to share `decay_to` of themselves. With
-    `shared`, both turns of a round look at the same fakes.
+    `shared`, both turns of a round look at the same fakes. With `opening`, only so many of the rounds are played, in double
+    precision, weights drawn in it too, and their losses stand in place of the scores.
     """
     torch.manual_seed(seed)
     images, _ = data.mnist("train")
@@ -87,6 +90,10 @@ def train_once(
         copy_batch_norm(G)
     if dropout:
         add_dropout(D, dropout)
+    if opening:
+        for layer in [*G.double().modules(), *D.double().modules()]:
+            if isinstance(layer, nn.Linear):
+                layer.reset_parameters()
     run = fresh_run(G, D, lr, lr_D, betas)
     schedules = [linear_decay(opt, rounds, decay_from, decay_to) for opt in (run.opt_G, run.opt_D)]
     penalty = functools.partial(penalties.r1, gamma=gamma) if gamma else None
@@ -95,11 +102,15 @@ def train_once(
     # Within one context autocast keeps the bfloat16 copies of weights; here weights change, so nothing may be kept.
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16, cache_enabled=False):
         reals, memory = data.batches(images, batch, seed), {"ema_decay": ema_decay, "ema_share": ema_share}
+        reals = (batch.double() for batch in reals) if opening else reals
         steps = (shared_rounds if shared else training.train)(run, reals, game, penalty, steps=rounds, **memory)
-        for losses in tqdm(steps, total=rounds, desc=f"seed {seed}", disable=not progress):
+        steps = itertools.islice(steps, opening or rounds)
+        for losses in tqdm(steps, total=opening or rounds, desc=f"seed {seed}", disable=not progress):
             for schedule in schedules:
                 schedule.step()
-            if looks and losses.step % (rounds // looks) == 0:
+            if opening:
+                along.append({"loss_D": losses.loss_D, "loss_G": losses.loss_G})
+            elif looks and losses.step % (rounds // looks) == 0:
                 stopped = time.process_time()
                 with torch.random.fork_rng(devices=[]), torch.autocast("cpu", enabled=False):
                     ema, raw = (score(copy.deepcopy(net)) for net in (refreshed(run.G_ema), run.G))
@@ -232,22 +243,14 @@ TRIED = {
 }
 
 
-def opening(seed: int = 0, rounds: int = 20) -> dict[str, list[float]]:
-    """Both losses of the first rounds of the recipe: the slice that a test plays again and compares with the record.
+def opening(seed: int = 0, first: int = 20, **changes: float | str | bool) -> dict[str, list[float]]:
+    """Both losses of the first rounds: the slice that a test plays again and compares with the record.
 
-    In double precision, weights drawn in it too: Adam's first steps are signs of gradients, so that a processor which rounds
-    otherwise strays by 0.03 within twenty rounds of single precision.
+    In double precision: Adam's first steps are signs of gradients, so that a processor which rounds otherwise strays by 0.03
+    within twenty rounds of single precision.
     """
-    torch.manual_seed(seed)
-    images, _ = data.mnist("train")
-    G, D = networks.MLPGenerator().double(), networks.MLPDiscriminator().double()
-    for layer in [*G.modules(), *D.modules()]:
-        if isinstance(layer, nn.Linear):
-            layer.reset_parameters()
-    run = fresh_run(G, D)
-    doubles = (reals.double() for reals in data.batches(images, 128, seed))
-    rows = list(training.train(run, doubles, objectives.nonsaturating, steps=rounds))
-    return {"loss_D": [row.loss_D for row in rows], "loss_G": [row.loss_G for row in rows]}
+    _, _, rows = train_once(seed, opening=first, progress=False, **(changes | {"bfloat16": False}))
+    return {player: [row[player] for row in rows] for player in ("loss_D", "loss_G")}
 
 
 RECORDED = {"looks": 16, "bfloat16": True}  # scored sixteen times along the way; bfloat16 halves the hours of five seeds
@@ -278,17 +281,17 @@ def ship(path: Path) -> str:
 
 def what_was_tried() -> None:
     runs = [{"name": name} | kept(f"tried{i}", seed=0, **(SHORT | change)) for i, (name, change) in enumerate(TRIED.items())]
-    record.write("mnist_gan_tried", SHORT, {"runs": runs}, sum(run["seconds"] for run in runs), clock="processor")
+    figures = {"runs": runs, "opening": {name: opening(first=5, **(SHORT | change)) for name, change in TRIED.items()}}
+    record.write("mnist_gan_tried", SHORT, figures, sum(run["seconds"] for run in runs), clock="processor")
 
 
 def eps_in_place_of_momentum() -> None:
-    figures = {
+    runs = {
         name: [kept(f"{name}{seed}", seed=seed, eps_08=copied, **SHORT) for seed in range(5)]
         for name, copied in (("correct", False), ("copied", True))
     }
-    record.write(
-        "mnist_gan_eps", SHORT, figures, sum(run["seconds"] for runs in figures.values() for run in runs), clock="processor"
-    )
+    seconds = sum(run["seconds"] for rows in runs.values() for run in rows)
+    record.write("mnist_gan_eps", SHORT, runs | {"opening": opening(eps_08=True, **SHORT)}, seconds, clock="processor")
 
 
 # What sharing saves is spent on more rounds: by the record of throughput.py, a round with shared fakes takes 1/1.2 of the time
@@ -298,7 +301,8 @@ SHARED = {"rounds": 19_200, "shared": True, "bfloat16": True}
 
 def shared_fakes() -> None:
     runs = [kept(f"shared{seed}", seed=seed, **SHARED) for seed in range(5)]
-    record.write("mnist_gan_shared", SHARED, {"runs": runs}, sum(run["seconds"] for run in runs), clock="processor")
+    seconds = sum(run["seconds"] for run in runs)
+    record.write("mnist_gan_shared", SHARED, {"runs": runs, "opening": opening(**SHARED)}, seconds, clock="processor")
 
 
 if __name__ == "__main__":

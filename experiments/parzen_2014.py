@@ -1,6 +1,6 @@
 """Table 1 of the 2014 paper: its MNIST model, its score, and what else reaches that score.
 
-    python experiments/parzen_2014.py train     # the model of 2014, one state file, goes on where it stopped
+    python experiments/parzen_2014.py train [--z normal] [--seed 1]     # the model of 2014, goes on where it stopped
     python experiments/parzen_2014.py record    # scores what there is -> results/parzen_2014.json
 
 The model and its schedule follow mnist.yaml of the authors' code (github.com/goodfeli/adversarial), the score its
@@ -9,10 +9,12 @@ generators are measured by the protocol of Binkowski et al. (2018, Table 3) too,
 """
 
 import argparse
+import copy
 import functools
 import hashlib
 import json
 import os
+import re
 import time
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout, softplus
 from tqdm.auto import tqdm
 
-from ganlib import data, networks, record
+from ganlib import data, networks, record, training
 from ganlib.metrics import (
     frechet_distance,
     kernel_distance,
@@ -36,7 +38,7 @@ from ganlib.metrics import (
 RUNS = Path(__file__).parent / "runs"
 CONFIGURATION = {
     "z_dim": 100,
-    "z": "uniform on [-sqrt(3), sqrt(3)], variance 1",
+    "z": {"uniform": "on [-sqrt(3), sqrt(3)], variance 1", "normal": "variance 1"},
     "g_widths": [1200, 1200],
     "d_units": [240, 240],
     "d_pieces": 5,
@@ -49,6 +51,7 @@ CONFIGURATION = {
     "lr_least": 1e-6,
     "momentum": [0.5, 0.7],  # from epoch 1 in a line to epoch 250
     "epochs": 250,
+    "ema_decay": 0.999,  # of the averaged G, which 2014 did not have; it is scored beside the trained one and changes nothing
     "samples": 10_000,
     "sigmas": [10 ** (-1 + i / 9) for i in range(10)],
     "validation": 1_000,
@@ -58,8 +61,11 @@ CONFIGURATION = {
 class Generator(nn.Module):
     """z -> 784 pixels in [0, 1]: two layers of rectifiers, a sigmoid whose bias starts at the pixels' log odds."""
 
-    def __init__(self, marginals: Tensor, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, marginals: Tensor, dtype: torch.dtype = torch.float32, z: str = "uniform") -> None:
         super().__init__()
+        if z not in CONFIGURATION["z"]:
+            raise ValueError(f"z must be one of {', '.join(CONFIGURATION['z'])}, got {z!r}.")
+        self.z = z
         sizes = [CONFIGURATION["z_dim"], *CONFIGURATION["g_widths"], len(marginals)]
         self.layers = nn.ModuleList([nn.Linear(a, b, dtype=dtype) for a, b in zip(sizes, sizes[1:])])
         for layer in self.layers:
@@ -74,8 +80,10 @@ class Generator(nn.Module):
         return self.layers[-1](z).sigmoid()
 
     def sample_z(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        weight = self.layers[0].weight
-        return (torch.rand(n, CONFIGURATION["z_dim"], dtype=weight.dtype, generator=generator) * 2 - 1) * 3**0.5
+        size, dtype = (n, CONFIGURATION["z_dim"]), self.layers[0].weight.dtype
+        if self.z == "normal":
+            return torch.randn(size, dtype=dtype, generator=generator)
+        return (torch.rand(size, dtype=dtype, generator=generator) * 2 - 1) * 3**0.5
 
 
 class Discriminator(nn.Module):
@@ -96,9 +104,9 @@ class Discriminator(nn.Module):
         return self.layers[-1](dropout(x, 1 - CONFIGURATION["keep"][-1], self.training)).squeeze(1)
 
 
-def pair(images: Tensor, seed: int, dtype: torch.dtype = torch.float32) -> tuple[Generator, Discriminator]:
+def pair(images: Tensor, seed: int, dtype: torch.dtype = torch.float32, z: str = "uniform") -> tuple[Generator, Discriminator]:
     torch.manual_seed(seed)
-    return Generator(images.flatten(1).to(dtype).mean(dim=0) / 255, dtype), Discriminator(dtype=dtype)
+    return Generator(images.flatten(1).to(dtype).mean(dim=0) / 255, dtype, z), Discriminator(dtype=dtype)
 
 
 def optimisers(G: nn.Module, D: nn.Module) -> list[torch.optim.SGD]:
@@ -177,25 +185,39 @@ def write_atomically(path: Path, write) -> None:
     os.replace(unfinished, path)
 
 
-def main(seed: int = 0, epochs: int = 250, bfloat16: bool = True, score_every: int = 10, progress: bool = True) -> dict:
-    """Trains up to `epochs` epochs of the schedule of 250, from the kept state if there is one; returns what was recorded.
+def kept(z: str, seed: int) -> Path:
+    return RUNS / f"parzen_2014_{z}_seed{seed}.pt"
+
+
+def main(
+    seed: int = 0,
+    z: str = "uniform",
+    epochs: int = 250,
+    bfloat16: bool = True,
+    score_every: int = 10,
+    progress: bool = True,
+) -> dict:
+    """Trains up to `epochs` epochs, from the kept state if there is one; returns what was recorded along the way.
 
     Args:
         seed: of weights, latents and batches.
-        epochs: where to stop; the schedule of rates is that of 250 epochs whatever is said here.
+        z: "uniform", as in the paper's figure 1, or "normal", the default of the authors' code.
+        epochs: where to stop; the schedule of rates does not depend on it: momentum grows until epoch 250 and stays, the
+            learning rate goes on falling.
         bfloat16: matrix products in bfloat16; weights, momentum, losses and scores stay in float32.
         score_every: epochs between Parzen scores of the validation images along the way.
         progress: whether to draw a bar.
     """
     images = train_images()
     per_epoch = len(images) // CONFIGURATION["batch"]
-    G, D = pair(images, seed)
+    G, D = pair(images, seed, z=z)
+    G_ema = copy.deepcopy(G).requires_grad_(False)
     opts = optimisers(G, D)
-    log = {"seed": seed, "bfloat16": bfloat16, "epochs": 0, "seconds": 0.0, "along": []}
-    kept = RUNS / f"parzen_2014_seed{seed}.pt"
-    if kept.exists():
-        state = torch.load(kept, weights_only=True)
-        G.load_state_dict(state["G"]), D.load_state_dict(state["D"])
+    log = {"z": z, "seed": seed, "bfloat16": bfloat16, "epochs": 0, "seconds": 0.0, "along": []}
+    if kept(z, seed).exists():
+        state = torch.load(kept(z, seed), weights_only=True)
+        for name, net in {"G": G, "D": D, "G_ema": G_ema}.items():
+            net.load_state_dict(state[name])
         for opt, opt_state in zip(opts, state["opts"]):
             opt.load_state_dict(opt_state)
         torch.set_rng_state(state["rng"])
@@ -203,30 +225,33 @@ def main(seed: int = 0, epochs: int = 250, bfloat16: bool = True, score_every: i
     validation = unit(data.mnist("train").images[CONFIGURATION["train_images"] :][: CONFIGURATION["validation"]])
     reals = data.batches(images, CONFIGURATION["batch"], seed, start=log["epochs"] * per_epoch)
     for epoch in tqdm(range(log["epochs"], epochs), initial=log["epochs"], total=epochs, disable=not progress):
-        begun = time.perf_counter()
+        begun = time.process_time()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16, cache_enabled=False):
             for step in range(epoch * per_epoch, (epoch + 1) * per_epoch):
                 losses = both_turns(G, D, opts, unit_batch(next(reals)), *schedule(step, per_epoch))
-        log["seconds"] += time.perf_counter() - begun
+                training.update_ema(G_ema, G, CONFIGURATION["ema_decay"])
+        log["seconds"] += time.process_time() - begun
         log["epochs"] = epoch + 1
         if log["epochs"] % score_every == 0 or log["epochs"] == epochs:
-            samples = sample_2014(G)
-            sigma = select_sigma(samples, validation, CONFIGURATION["sigmas"])
-            nats = parzen_log_likelihood(samples, validation, sigma).mean().item()
-            row = {"epoch": epoch + 1, "validation_nats": nats, "sigma": sigma, "loss_D": losses[0], "loss_G": losses[1]}
+            row = {"epoch": epoch + 1, "loss_D": losses[0], "loss_G": losses[1]}
+            for prefix, net in {"": G, "averaged_": G_ema}.items():
+                samples = sample_2014(net)
+                sigma = select_sigma(samples, validation, CONFIGURATION["sigmas"])
+                nats = parzen_log_likelihood(samples, validation, sigma).mean().item()
+                row |= {f"{prefix}validation_nats": nats, f"{prefix}sigma": sigma}
             log["along"].append(row)
-        state = {"G": G.state_dict(), "D": D.state_dict(), "opts": [opt.state_dict() for opt in opts]}
-        state |= {"rng": torch.get_rng_state(), "log": log}
-        write_atomically(kept, lambda path, state=state: torch.save(state, path))
+        state = {"G": G.state_dict(), "D": D.state_dict(), "G_ema": G_ema.state_dict()}
+        state |= {"opts": [opt.state_dict() for opt in opts], "rng": torch.get_rng_state(), "log": log}
+        write_atomically(kept(z, seed), lambda path, state=state: torch.save(state, path))
     return log
 
 
-def finished(seed: int = 0) -> tuple[Generator, dict]:
-    """The generator of 2014 as far as it has come, and its log."""
-    state = torch.load(RUNS / f"parzen_2014_seed{seed}.pt", weights_only=True)
-    G = Generator(torch.full((784,), 0.5))
-    G.load_state_dict(state["G"])
-    return G, state["log"]
+def finished(z: str = "uniform", seed: int = 0) -> tuple[Generator, Generator, dict]:
+    """The generator of 2014 as far as it has come, its average, and its log."""
+    state = torch.load(kept(z, seed), weights_only=True)
+    G, G_ema = (Generator(torch.full((784,), 0.5), z=z) for _ in range(2))
+    G.load_state_dict(state["G"]), G_ema.load_state_dict(state["G_ema"])
+    return G, G_ema, state["log"]
 
 
 def k_means(points: Tensor, count: int = 10_000, rounds: int = 2, seed: int = 0) -> Tensor:
@@ -331,35 +356,56 @@ def both_scores(name: str, samples, n: int = 100_000) -> tuple[dict, dict]:
     return remembered(name, lambda: parzen(samples(10_000))), of_2018(name, lambda: eye(samples(n)))
 
 
-def write_record(seed: int = 0) -> Path:
-    """Writes the record; its time is that of the training, and of the scores that this call did not find remembered."""
-    begun = time.perf_counter()
-    images = train_images()
-    G, log = finished(seed)
-    model, model_2018 = both_scores(f"model_{log['epochs']}", lambda n: sample_2014(G, n))
-    eight = {}
-    for s in range(5):
-        if (kept := kept_by_chapter_8(s)).exists():
-            digest = hashlib.sha256(kept.read_bytes()).hexdigest()[:8]
-            eight[s] = both_scores(f"eight_{s}_{digest}", lambda n, s=s: chapter_8(s, n))
+def model_rows(path: Path) -> tuple[dict, list[dict]]:
+    """A kept model of 2014 by both protocols: its log with the scores of 2014, and its rows of the 2018 table."""
+    z, seed = re.fullmatch(r"parzen_2014_([a-z]+)_seed(\d+)", path.stem).groups()
+    G, G_ema, log = finished(z, int(seed))
+    name, title = f"{path.stem}_{log['epochs']}", f"2014, {z} z, seed {seed}"
+    title += "" if log["epochs"] == CONFIGURATION["epochs"] else f", {log['epochs']} epochs"
+    own, own_2018 = both_scores(name, lambda n: sample_2014(G, n))
+    averaged, averaged_2018 = both_scores(f"{name}_averaged", lambda n: sample_2014(G_ema, n))
+    rows = [{"name": title} | own_2018, {"name": f"{title}, averaged"} | averaged_2018]
+    return log | own | {"averaged": averaged}, rows
+
+
+def write_record(folder: Path = record.RESULTS) -> Path:
+    """Writes what the generators in experiments/runs/ score; of those that are not there it keeps what the record says.
+
+    Its time is that of the training, and of the scores that this call did not find remembered.
+    """
+    begun, images = time.process_time(), train_images()
+    before = json.loads((folder / "parzen_2014.json").read_text()) if (folder / "parzen_2014.json").exists() else {}
     noise = both_scores("noise", lambda n: torch.rand(n, 784, generator=torch.Generator().manual_seed(0)), 10_000)
     repeated = both_scores("one_image", lambda n: unit(images[:1]).expand(n, -1).contiguous(), 10_000)
-    rows = [("the test images themselves", of_2018("test", lambda: seen("test")))]
-    rows += [("all training images", of_2018("train", lambda: seen("train")))]
-    rows += [("uniform noise", noise[1]), ("one image repeated", repeated[1])]
-    rows += [(f"the model of 2014, {log['epochs']} epochs", model_2018)]
-    rows += [(f"the generator of chapter 8, seed {s}", scores) for s, (_, scores) in eight.items()]
+    rows = {"the test images themselves": of_2018("test", lambda: seen("test"))}
+    rows |= {"all training images": of_2018("train", lambda: seen("train"))}
+    rows |= {"uniform noise": noise[1], "one image repeated": repeated[1]}
+    models = {(log["z"], log["seed"], log["epochs"]): log for log in before.get("models_2014", [])}
+    eights = {row["seed"]: row for row in before.get("chapter_8", [])}
+    old = {row["name"]: row for row in before.get("protocol_2018", []) if row["name"] not in rows}
+    for path in RUNS.glob("parzen_2014_*_seed*.pt"):
+        log, both = model_rows(path)
+        models[log["z"], log["seed"], log["epochs"]] = log
+        old |= {row["name"]: row for row in both}
+    for seed in range(5):
+        if (weights := kept_by_chapter_8(seed)).exists():
+            digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
+            nats, scores = both_scores(f"eight_{seed}_{digest}", lambda n, seed=seed: chapter_8(seed, n))
+            eights[seed] = {"seed": seed} | nats
+            old[f"the generator of chapter 8, seed {seed}"] = scores
+    rows |= dict(sorted(old.items()))
     figures = {
-        "model_2014": log | model,
+        "models_2014": [log for _, log in sorted(models.items())],
         "real": remembered("real", lambda: parzen(reals_of(images))),
         "k_means": remembered("k_means", lambda: parzen(k_means(unit(images)))),
         "noise": noise[0],
         "one_image": repeated[0],
-        "chapter_8": [{"seed": s} | nats for s, (nats, _) in eight.items()],
-        "protocol_2018": [{"name": name} | scores for name, scores in rows],
+        "chapter_8": [row for _, row in sorted(eights.items())],
+        "protocol_2018": [{"name": name} | {k: v for k, v in row.items() if k != "name"} for name, row in rows.items()],
         "opening": opening(),
     }
-    return record.write("parzen_2014", CONFIGURATION, figures, log["seconds"] + time.perf_counter() - begun)
+    seconds = sum(log["seconds"] for log in models.values()) + time.process_time() - begun
+    return record.write("parzen_2014", CONFIGURATION, figures, seconds, folder, clock="processor")
 
 
 if __name__ == "__main__":
@@ -367,5 +413,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=["train", "record"])
     parser.add_argument("--epochs", type=int, default=CONFIGURATION["epochs"])
-    arguments = parser.parse_args()
-    main(epochs=arguments.epochs) if arguments.what == "train" else print(write_record())
+    parser.add_argument("--z", choices=list(CONFIGURATION["z"]), default="uniform")
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    print(write_record()) if asked.what == "record" else main(asked.seed, asked.z, asked.epochs)

@@ -28,6 +28,7 @@ has it.
 import argparse
 import copy
 import functools
+import itertools
 import json
 import math
 import os
@@ -319,6 +320,21 @@ def look(G: Stacked, task: Task, n: int = 2_500) -> list[dict[str, float]]:
     return [evaluate(points, task) for points in samples]
 
 
+@torch.no_grad()
+def renewed(G: Stacked, pack: int, batches: int = 50) -> Stacked:
+    """A copy whose running statistics have seen fifty further batches, its weights standing still.
+
+    So the authors' code has it: its monitoring of 5,000 training points after each epoch updates the statistics of the batch
+    normalisation, and precedes the drawing of the samples.
+    """
+    G, dice = copy.deepcopy(G), torch.Generator().manual_seed(2334)
+    for _ in range(batches):
+        z = torch.randn(1, 2, pack * BATCH, generator=dice).to(G.weight0)
+        _, (means, stds) = generate(G.weights(), z.expand(len(G.weight0), -1, -1), pack)
+        G.means.lerp_(means, 0.05), G.stds.lerp_(stds, 0.05)
+    return G
+
+
 def main(
     seed: int = 0,
     seeds: Sequence[int] | None = None,
@@ -343,7 +359,8 @@ def main(
         minutes: between two savings.
 
     Returns:
-        "along", the scores of each seed at the rounds `looks`; "seconds" of the processor, "rounds" and "seeds".
+        "along", the scores of each seed at the rounds `looks`, with the running statistics and with those `renewed`; "seconds"
+        of the processor, "rounds" and "seeds".
     """
     seeds, half = [seed] if seeds is None else list(seeds), half or fast
     mixture, run, kept = TASKS[task], fresh_run(seeds, pack, lr, beta1, device=device), {"along": [], "seconds": 0.0}
@@ -366,6 +383,7 @@ def main(
                 raise FloatingPointError(f"round {run.step}: a loss is not finite.")
             kept["along"].append({"round": run.step, "loss_D": loss_D.tolist(), "loss_G": loss_G.tolist()})
             kept["along"][-1]["scores"] = look(run.G, mixture)
+            kept["along"][-1]["renewed"] = look(renewed(run.G, pack), mixture)
             print("\n" + summary(kept["along"][-1], f"{task} pack {pack}"), flush=True) if progress else None
         now = time.perf_counter()
         if path is not None and (looked or now - saved > 60 * minutes):
@@ -419,26 +437,32 @@ def summary(row: dict, name: str) -> str:
 
 
 def opening(seeds: Sequence[int] = (0, 1), rounds: int = 20) -> dict[str, dict[str, list]]:
-    """Both losses of the first rounds in double precision, plain and packed: the slice that a test plays again."""
+    """Both losses of the first rounds of every row in double precision: the slice that a test plays again."""
     played = {}
-    for task, pack in (("ring", 1), ("grid", 2)):
-        run = fresh_run(seeds, pack, dtype=torch.float64)
+    for task, pack, beta1 in itertools.product(TASKS, (1, 2), (0.8, 0.2)):
+        run = fresh_run(seeds, pack, beta1=beta1, dtype=torch.float64)
         source = rounds_of(TASKS[task], seeds, pack, 0, run.G.weight0)
         losses = [[loss.tolist() for loss in play_round(run, *next(source), pack)] for _ in range(rounds)]
-        played[f"{task}{pack}"] = {"loss_D": [d for d, _ in losses], "loss_G": [g for _, g in losses]}
+        name = f"{task}{pack}" if beta1 == 0.8 else f"{task}{pack}_beta{beta1:g}"
+        played[name] = {"loss_D": [d for d, _ in losses], "loss_G": [g for _, g in losses]}
     return played
 
 
 def write_record(runs: Path = RUNS, folder: Path = record.RESULTS) -> Path | None:
-    """The record of all configurations, each as far as it has come; None while there is none."""
+    """The record of all configurations, each as far as it has come; those that are not in `runs` stay as they are in it.
+
+    None, and no record, if there is nothing in `runs`.
+    """
     stories = {}
     for path in sorted(runs.glob("ring_grid_*.round*.json")):
         name, rounds = re.fullmatch(r"ring_grid_(.+)\.round(\d+)\.json", path.name).groups()
         stories[name] = json.loads(path.read_text()) | {"rounds": int(rounds)}
     if not stories:
         return None
+    if (folder / "ring_grid.json").exists():
+        stories = json.loads((folder / "ring_grid.json").read_text())["runs"] | stories
     configuration = {"points": POINTS, "batch": BATCH, "lr": 1e-4, "beta1": 0.8, "beta2": 0.999, "samples": 2_500}
-    configuration |= {"rounds": 400_000}
+    configuration |= {"rounds": 400_000, "g_widths": [400] * 4, "d_units": [200] * 3, "d_pieces": PIECES}
     figures = {"runs": stories, "opening": opening()}
     seconds = sum(story["seconds"] for story in stories.values())
     return record.write("ring_grid", configuration, figures, seconds, folder, clock="processor")
@@ -450,12 +474,13 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=400_000, help="where to stop, for now; a later call goes on")
     parser.add_argument("--beta1", type=float, default=0.8, help="Adam's memory of gradients; another is a run of its own")
+    parser.add_argument("--name", default="", help="kept and recorded under a name of its own")
     parser.add_argument("--fast", action="store_true", help="hidden products in bfloat16, rounds in C++")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     asked = parser.parse_args()
     settings = {"rounds": asked.rounds, "fast": asked.fast, "device": "cpu" if asked.fast else asked.device}
     settings |= {"seeds": range(asked.seeds), "beta1": asked.beta1}
-    reading = "" if asked.beta1 == 0.8 else f"_beta{asked.beta1:g}"
+    reading = ("" if asked.beta1 == 0.8 else f"_beta{asked.beta1:g}") + (asked.name and f"_{asked.name}")
     if asked.what != ["record"]:
         for task, pack in zip(asked.what[::2], map(int, asked.what[1::2]), strict=True):
             main(task=task, pack=pack, path=RUNS / f"ring_grid_{task}{pack}{reading}.pt", **settings)

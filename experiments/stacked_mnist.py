@@ -178,7 +178,7 @@ def baselines(n: int = SAMPLES) -> dict[str, dict]:
     }
 
 
-def opening(pack: int = 2, rounds: int = 10) -> dict[str, list[float]]:
+def opening(pack: int, rounds: int = 10) -> dict[str, list[float]]:
     """Both losses of the first rounds in double precision: the slice that a test plays again and compares with the record."""
     images, _ = data.mnist("train")
     run = fresh_run(pack, 0, CONFIGURATION, torch.float64)
@@ -204,6 +204,10 @@ if __name__ == "__main__":
     packs = [asked.pack] if asked.pack else [1, 2]
     runs = [kept(f"pack{pack}_{rounds}", functools.partial(main, pack=pack, folder=RUNS)) for pack in packs]
     if not asked.pack:
-        figures = {"baselines": kept("baselines", baselines), "runs": runs, "opening": opening()}
+        figures = {
+            "baselines": kept("baselines", baselines),
+            "runs": runs,
+            "opening": {str(pack): opening(pack) for pack in (1, 2)},
+        }
         configuration = CONFIGURATION | {"samples": SAMPLES}
         record.write("stacked_mnist", configuration, figures, sum(run["seconds"] for run in runs), clock="processor")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ganlib import record
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -45,8 +47,8 @@ def test_a_test_that_decides_asserts(evidence):
 
 
 def test_every_record_is_held_by_a_test(evidence):
-    for record, tests, _ in evidence.records():
-        assert tests, f"no test reads {record['experiment']}"
+    for recorded, tests, _ in evidence.records():
+        assert tests, f"no test reads {recorded['experiment']}"
 
 
 def test_a_book_in_miniature(evidence, tmp_path):
@@ -83,6 +85,19 @@ def test_a_book_in_miniature(evidence, tmp_path):
     places = [(band.name, band.section, band.label, band.seconds) for band in evidence.bands(tmp_path)]
     here, there = ("05, A section", "A section", "", 3), ("05, Check: it", "Check: it", "ex-05-it", 3)
     assert places == [here, there, ("06, ", "", "", None)]
+
+
+def test_every_record_of_a_training_has_an_opening():
+    """The slice that a test plays again; the others say how the test of their experiment holds them instead."""
+    others = {
+        "digit_classifier": "the shipped weights give the recorded accuracy",
+        "saturation": "the first looks of seed 0 are played again",
+        "throughput": "times, of a machine",
+        "notebook_times": "times, of a machine",
+        "test_times": "times, of a machine",
+    }
+    without = {path.stem for path in record.RESULTS.glob("*.json") if "opening" not in json.loads(path.read_text())}
+    assert without == others.keys()
 
 
 def test_seeds_are_found_wherever_they_stand(evidence):

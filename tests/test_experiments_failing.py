@@ -125,6 +125,9 @@ def test_the_scores_of_what_no_training_made_are_those_recorded(recorded, real_m
     assert rows["one training image"]["variety"] == 0 and rows["training images of ones"]["rarest_class"] == 0
     # Two pixels uniform on [-1, 1] differ by 2/3 in mean square: the distance is about the root of 784 of these.
     assert rows["uniform noise"]["variety"] == pytest.approx(math.sqrt(784 * 2 / 3), rel=0.01)
+    assert rows["one training image"]["nearest"] == 0 < rows["training images of ones"]["nearest"]
+    assert rows["training images of ones"]["nearest"] < rows["training images"]["nearest"] < rows["uniform noise"]["nearest"]
+    assert all(row["nearest"] <= row["variety"] * 1.05 for row in rows.values())
     if real_mnist is not None:
         for kind, scores in failing.samplers_we_understand().items():
             assert rows[kind] == pytest.approx(scores, rel=2e-3, abs=1e-3), kind

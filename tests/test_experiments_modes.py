@@ -337,6 +337,7 @@ def test_the_record_holds_each_configuration_as_far_as_it_is(ring_grid, tmp_path
         written = json.loads(ring_grid.write_record(tmp_path, tmp_path).read_text())
         assert list(written["runs"]) == ["ring2"] and written["runs"]["ring2"]["rounds"] == rounds
     assert [row["round"] for row in written["runs"]["ring2"]["along"]] == [2, 3, 4, 5]
+    assert written["configuration"] == record.read("ring_grid")["configuration"]
     assert written["processor_seconds"] == pytest.approx(written["runs"]["ring2"]["seconds"], abs=0.1)
     ring_grid.main(**SHORT, rounds=2, beta1=0.2, path=tmp_path / "ring_grid_ring2_beta0.2.pt")
     written = json.loads(ring_grid.write_record(tmp_path, tmp_path).read_text())["runs"]
@@ -345,12 +346,35 @@ def test_the_record_holds_each_configuration_as_far_as_it_is(ring_grid, tmp_path
         "ring2_beta0.2": (0.2, 2),
     }
     assert ring_grid.write_record(tmp_path / "none", tmp_path) is None
+    (tmp_path / "ring_grid_ring2.round5.json").unlink()
+    kept = json.loads(ring_grid.write_record(tmp_path, tmp_path).read_text())["runs"]
+    assert kept == written, "what is not there any more stays in the record"
+    assert all(row.keys() == {"round", "loss_D", "loss_G", "scores", "renewed"} for row in kept["ring2"]["along"])
+
+
+def test_renewed_statistics_forget_the_old_ones_and_nothing_else(ring_grid):
+    """After fifty batches 0.95^50 of the old statistics is left; what they would become does not depend on them."""
+    G = ring_grid.fresh_run([0, 1], 2, dtype=torch.float64).G
+    other = copy.deepcopy(G)
+    other.means.add_(1), other.stds.mul_(3)
+    (a, b), before = (ring_grid.renewed(net, 2) for net in (G, other)), copy.deepcopy(other.state_dict())
+    torch.testing.assert_close(b.means - a.means, 0.95**50 * (other.means - G.means))
+    torch.testing.assert_close(b.stds - a.stds, 0.95**50 * (other.stds - G.stds))
+    z = torch.randn(1, 2, 20_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64).expand(2, -1, -1)
+    _, (means, stds) = ring_grid.generate(G.weights(), z)
+    many = ring_grid.renewed(G, 2, batches=400)
+    torch.testing.assert_close(many.stds, stds, rtol=0.15, atol=0)
+    assert (many.means - means).abs().max() < 0.15 * stds.max()
+    assert all(torch.equal(value, before[name]) for name, value in other.state_dict().items())
+    assert all(torch.equal(x, y) for x, y in zip(b.parameters(), other.parameters(), strict=True))
 
 
 def test_the_first_rounds_are_those_recorded(ring_grid):
     first = ring_grid.opening(rounds=4)
     assert first["ring1"]["loss_D"][0] == pytest.approx([math.log(4)] * 2, abs=0.01)  # an untrained D answers one half
-    for name, losses in record.read("ring_grid")["opening"].items():
+    recorded = record.read("ring_grid")
+    assert first.keys() == recorded["opening"].keys() >= {name.removesuffix("_float32") for name in recorded["runs"]}
+    for name, losses in recorded["opening"].items():
         for player in ("loss_D", "loss_G"):
             for ours, theirs in zip(first[name][player], losses[player], strict=False):
                 assert ours == pytest.approx(theirs, abs=1e-6)

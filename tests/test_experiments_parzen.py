@@ -1,5 +1,6 @@
 """The model and the protocol of 2014: a slice played again, the schedule, the dropped units, and a run that goes on."""
 
+import json
 import math
 import warnings
 
@@ -78,7 +79,11 @@ def test_the_generator_starts_at_the_marginals(parzen_2014):
     G = parzen_2014.Generator(marginals)
     torch.testing.assert_close(G.layers[-1].bias.sigmoid(), marginals, atol=1e-5, rtol=0)
     z = G.sample_z(4000)
-    assert z.abs().max() <= 3**0.5 and z.var().item() == pytest.approx(1, abs=0.01)
+    assert 0.99 * 3**0.5 < z.abs().max() <= 3**0.5 and z.var().item() == pytest.approx(1, abs=0.01)
+    z = parzen_2014.Generator(marginals, z="normal").sample_z(4000)
+    assert z.var().item() == pytest.approx(1, abs=0.01) and z.pow(4).mean().item() == pytest.approx(3, abs=0.05)
+    with pytest.raises(ValueError, match="z must be one of uniform, normal, got 'laplace'"):
+        parzen_2014.Generator(marginals, z="laplace")
     assert [tuple(layer.weight.shape) for layer in G.layers] == [(1200, 100), (1200, 1200), (784, 1200)]
     assert all(layer.weight.abs().max() <= 0.05 for layer in G.layers)
 
@@ -103,17 +108,58 @@ def test_one_update_moves_both_by_their_own_gradients(short):
             torch.testing.assert_close(weight.detach(), start - 0.1 * gradient)
 
 
-def test_an_interrupted_run_goes_on_where_it_stopped(short, tmp_path):
-    whole = short.main(epochs=2, bfloat16=False, score_every=1, progress=False)
-    state = torch.load(tmp_path / "parzen_2014_seed0.pt", weights_only=True)
-    (tmp_path / "parzen_2014_seed0.pt").unlink()
-    short.main(epochs=1, bfloat16=False, score_every=1, progress=False)
-    resumed = short.main(epochs=2, bfloat16=False, score_every=1, progress=False)
-    again = torch.load(tmp_path / "parzen_2014_seed0.pt", weights_only=True)
-    assert all(torch.equal(a, b) for a, b in zip(state["G"].values(), again["G"].values()))
+@pytest.mark.parametrize("z", ["uniform", "normal"])
+def test_an_interrupted_run_goes_on_where_it_stopped(short, z):
+    whole = short.main(z=z, epochs=2, bfloat16=False, score_every=1, progress=False)
+    state = torch.load(short.kept(z, 0), weights_only=True)
+    short.kept(z, 0).unlink()
+    short.main(z=z, epochs=1, bfloat16=False, score_every=1, progress=False)
+    resumed = short.main(z=z, epochs=2, bfloat16=False, score_every=1, progress=False)
+    again = torch.load(short.kept(z, 0), weights_only=True)
+    for net in ("G", "D", "G_ema"):
+        assert all(torch.equal(a, b) for a, b in zip(state[net].values(), again[net].values(), strict=True))
     assert resumed["along"] == whole["along"] and [row["epoch"] for row in whole["along"]] == [1, 2]
-    G, log = short.finished()
-    assert log["epochs"] == 2 and torch.equal(G.layers[0].weight, state["G"]["layers.0.weight"])
+    G, G_ema, log = short.finished(z)
+    assert (log["z"], log["epochs"], G.z) == (z, 2, z) and torch.equal(G.layers[0].weight, state["G"]["layers.0.weight"])
+    assert torch.equal(G_ema.layers[0].weight, state["G_ema"]["layers.0.weight"])
+
+
+def test_the_averaged_generator_is_an_average_and_changes_nothing(short, monkeypatch):
+    """With a memory of no round it is the trained one; with another memory the trained one stays what it was."""
+    ends = {}
+    for decay in (0.0, 0.9):
+        monkeypatch.setitem(short.CONFIGURATION, "ema_decay", decay)
+        short.main(epochs=1, bfloat16=False, progress=False)
+        ends[decay] = short.finished()
+        short.kept("uniform", 0).unlink()
+    (plain, same, _), (again, averaged, log) = ends[0.0], ends[0.9]
+    for a, b, c, d in zip(plain.parameters(), same.parameters(), again.parameters(), averaged.parameters(), strict=True):
+        assert torch.equal(a, b) and torch.equal(a, c) and not torch.equal(c, d)
+    (row,) = log["along"]
+    assert row["averaged_validation_nats"] != row["validation_nats"]
+
+
+def test_the_record_keeps_what_is_not_there(short, tmp_path, monkeypatch):
+    """Two models, one record; with one model's state gone, the record still has both, and a longer run stands beside it."""
+    monkeypatch.setattr(short, "both_scores", lambda name, samples, n=0: ({"nats": 1.0}, {"score": name}))
+    monkeypatch.setattr(short, "of_2018", lambda name, images: {"score": name})
+    monkeypatch.setattr(short, "k_means", lambda points: points[:50])
+    for z in ("uniform", "normal"):
+        short.main(z=z, epochs=1, bfloat16=False, progress=False)
+    read = lambda: json.loads(short.write_record(tmp_path / "results").read_text())  # noqa: E731
+    first = read()
+    assert [(log["z"], log["epochs"]) for log in first["models_2014"]] == [("normal", 1), ("uniform", 1)]
+    short.kept("normal", 0).unlink()
+    short.main(epochs=2, bfloat16=False, progress=False)
+    second = read()
+    kept = [(log["z"], log["epochs"]) for log in second["models_2014"]]
+    assert kept == [("normal", 1), ("uniform", 1), ("uniform", 2)]
+    assert second["models_2014"][:2] == first["models_2014"]
+    names = [row["name"] for row in second["protocol_2018"]]
+    assert len(names) == len(set(names)) == 4 + 2 * 3
+    assert all(row in second["protocol_2018"] for row in first["protocol_2018"])
+    trained = sum(log["seconds"] for log in second["models_2014"])
+    assert trained < second["processor_seconds"] < trained + 60
 
 
 def test_the_protocol_and_its_nulls(short, tmp_path):
@@ -171,7 +217,8 @@ def test_one_round_of_k_means_is_scikit_learns(parzen_2014):
 def test_the_record_keeps_its_promises():
     recorded = record.read("parzen_2014")
     assert recorded["k_means"]["nats"] > recorded["real"]["nats"] + 20
-    assert 1 <= recorded["model_2014"]["epochs"] <= recorded["configuration"]["epochs"]
+    models_2014 = {(log["z"], log["seed"], log["epochs"]): log for log in recorded["models_2014"]}
+    assert {("uniform", 0, 250), ("normal", 0, 250)} <= models_2014.keys()
     itself, real, noise, repeated, *models = recorded["protocol_2018"]
     assert noise["recall"] == repeated["recall"] == 0 and repeated["score"] == pytest.approx(1) and noise["score"] < 1.2
     assert min(noise["frechet"], repeated["frechet"]) > 100 * real["frechet"]
@@ -181,7 +228,8 @@ def test_the_record_keeps_its_promises():
     assert recorded["noise"]["nats"] < recorded["real"]["nats"] - 200
     assert abs(itself["frechet"]) < 1e-3 < real["frechet"]
     assert all(row["frechet"] > real["frechet"] and row["recall"] < real["recall"] and row["n"] == 100_000 for row in models)
-    assert all(0.1 <= recorded[name]["sigma"] <= 1 for name in ("model_2014", "real", "k_means"))
+    for row in (recorded["real"], recorded["k_means"], *models_2014.values()):
+        assert row["sigma"] in recorded["configuration"]["sigmas"]
 
 
 def test_the_recorded_score_of_one_image_is_that_of_one_normal(real_mnist):

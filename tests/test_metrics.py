@@ -98,10 +98,11 @@ def test_float32_features_are_compared_in_float64():
 @pytest.mark.parametrize(
     ("a", "b", "words"),
     [
-        (torch.randn(5, 5), torch.randn(9, 5), r"n > d, got \(5, 5\)"),
-        (torch.randn(9, 5), torch.randn(0, 5), r"n > d, got \(0, 5\)"),
-        (torch.randn(9), torch.randn(9), r"\(n, d\) with n > d, got \(9,\)"),
-        (torch.tensor(1.0), torch.tensor(1.0), r"\(n, d\) with n > d, got \(\)"),
+        (torch.randn(5, 5), torch.randn(9, 5), r"n > d >= 1, got \(5, 5\)"),
+        (torch.randn(9, 5), torch.randn(0, 5), r"n > d >= 1, got \(0, 5\)"),
+        (torch.randn(9), torch.randn(9), r"\(n, d\) with n > d >= 1, got \(9,\)"),
+        (torch.tensor(1.0), torch.tensor(1.0), r"\(n, d\) with n > d >= 1, got \(\)"),
+        (torch.zeros(5, 0), torch.zeros(5, 0), r"n > d >= 1, got \(5, 0\)"),
         (torch.randn(9, 3), torch.randn(9, 4), "one number of features, got 3 and 4"),
         (torch.randn(9, 3), torch.full((9, 3), torch.nan), "must be finite, got 27 values"),
         (torch.randn(9, 3), torch.randn(9, 3, device="meta"), "a is on cpu, b on meta"),
@@ -118,10 +119,12 @@ def test_class_balance():
 
 
 @pytest.mark.usefixtures("unchecked")
-@pytest.mark.parametrize("shape", [(0, 3), (3,)])
+@pytest.mark.parametrize("shape", [(0, 3), (3,), (3, 0)])
 def test_no_probabilities(shape):
-    with pytest.raises(ValueError, match=rf"\(n, classes\) with n >= 1, got \({shape[0]}"):
+    with pytest.raises(ValueError, match=rf"\(n, classes\) with n >= 1 and classes >= 1, got \({shape[0]}"):
         class_balance(torch.zeros(shape))
+    with pytest.raises(ValueError, match="probabilities must be finite, got 2 values that are not"):
+        class_balance(torch.tensor([[0.5, 0.5], [torch.nan, torch.nan]]))
 
 
 @pytest.mark.parametrize("level", [0.5, 0.95, 0.99])

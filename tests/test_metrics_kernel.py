@@ -41,12 +41,12 @@ def test_symmetry_order_and_turns():
 
 
 def test_the_interval_holds_the_distance():
-    """95 % intervals from six disjoint blocks: of 200 all but a few hold the truth, 0."""
+    """95 % intervals from six disjoint blocks: of 200 all but a few hold the truth, 0, and some do not."""
     hits = 0
     for seed in range(200):
         mean, half = kernel_distance(torch.randn(120, 2), torch.randn(130, 2), size=20, seed=seed)
         hits += abs(mean) <= half
-    assert 180 <= hits <= 200
+    assert 180 <= hits <= 197
     a, b = torch.randn(200, 2), torch.randn(200, 2) + 1
     assert kernel_distance(a, b, size=50) == kernel_distance(a, b, size=50) != kernel_distance(a, b, size=50, seed=1)
     mean, half = kernel_distance(a, b, size=50)

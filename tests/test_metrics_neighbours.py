@@ -100,6 +100,24 @@ def test_an_honest_sampler_is_not_accused():
         assert (p_values < 0.05).double().mean().item() < 0.1
 
 
+def test_points_at_one_distance_share_a_sample():
+    """Whatever is both in train and in held_out speaks for neither; on a lattice, full of ties, honest samplers stay honest."""
+    a = torch.randn(300, 5)
+    for samples in (a, torch.randn(200, 5)):
+        found = memorisation_test(samples, a, a)
+        assert (found.closer, found.p_value) == pytest.approx((0.5, 0.5), abs=1e-9)
+    half = memorisation_test(torch.randn(200, 5), a, torch.cat([a[:150], torch.randn(150, 5)]))
+    assert half.closer == pytest.approx(0.5, abs=0.15) and half.p_value > 1e-3
+    p_values = []
+    for _ in range(200):
+        samples, train, held_out = (torch.randint(6, (n, 3)).float() + 1e3 for n in (80, 100, 60))  # off the origin: rounding
+        there, back = memorisation_test(samples, train, held_out), memorisation_test(samples, held_out, train)
+        assert there.closer + back.closer == pytest.approx(1) and there.p_value + back.p_value == pytest.approx(1)
+        p_values.append(there.p_value)
+    p_values = torch.tensor(p_values)
+    assert p_values.mean().item() == pytest.approx(0.5, abs=0.07) and (p_values < 0.05).double().mean().item() < 0.1
+
+
 def test_every_point_of_the_pool_equally_often():
     """No split of the pool differs from another: the test says nothing, which is a p-value of one half."""
     train, held_out = torch.tensor([[0.0], [1.0]]), torch.tensor([[10.0], [11.0]])

@@ -12,11 +12,11 @@ def feature_statistics(features: Features, name: str = "features") -> tuple[Tens
     """Mean (d,) and covariance (d, d) of features (n, d), in float64; errors call them by `name`.
 
     Raises:
-        ValueError: features are not (n, d) with n > d: the covariance would be singular, and a distance built on it would
-            describe the sample size; or a feature is not finite.
+        ValueError: features are not (n, d) with n > d >= 1: with n <= d the covariance would be singular, and a distance
+            built on it would describe the sample size; or a feature is not finite.
     """
-    if features.ndim != 2 or len(features) <= features.shape[1]:
-        raise ValueError(f"{name} must have shape (n, d) with n > d, got {tuple(features.shape)}.")
+    if features.ndim != 2 or not len(features) > features.shape[1] >= 1:
+        raise ValueError(f"{name} must have shape (n, d) with n > d >= 1, got {tuple(features.shape)}.")
     if not features.isfinite().all():
         raise ValueError(f"{name} must be finite, got {int((~features.isfinite()).sum())} values that are not.")
     features = features.double()

@@ -39,11 +39,11 @@ def parzen_log_likelihood(
         (n_points,) float64.
 
     Raises:
-        ValueError: a shape is wrong, sigma is not positive and finite, block < 1, or a value is not finite.
+        ValueError: a shape is wrong, sigma does not lie in [1e-100, 1e100], block < 1, or a value is not finite.
     """
     check_features(1, samples=samples, points=points)
-    if not 0 < sigma < math.inf or block < 1:
-        raise ValueError(f"sigma must be positive and finite and block at least 1, got {sigma} and {block}.")
+    if not 1e-100 <= sigma <= 1e100 or block < 1:  # the square of another is no number of float64
+        raise ValueError(f"sigma must lie in [1e-100, 1e100] and block be at least 1, got {sigma} and {block}.")
     n, dim = samples.shape
     log_norm = math.log(n) + dim / 2 * math.log(2 * math.pi * sigma**2)
     exponents = (squared_distances(chunk, samples).mul_(-0.5 / sigma**2) for chunk in points.split(block))
@@ -58,11 +58,13 @@ def select_sigma(
     Distances are computed once for all of them. Introduced in chapter 10.
 
     Raises:
-        ValueError: no sigma is given, one is not positive and finite, or as for :func:`parzen_log_likelihood`.
+        ValueError: no sigma is given, one does not lie in [1e-100, 1e100], or as for :func:`parzen_log_likelihood`.
     """
     check_features(1, samples=samples, points=points)
-    if len(sigmas) == 0 or not all(0 < sigma < math.inf for sigma in sigmas) or block < 1:
-        raise ValueError(f"sigmas must be positive and finite, at least one, and block >= 1, got {list(sigmas)} and {block}.")
+    if len(sigmas) == 0 or not all(1e-100 <= sigma <= 1e100 for sigma in sigmas) or block < 1:
+        raise ValueError(
+            f"sigmas must lie in [1e-100, 1e100], at least one, and block be >= 1, got {list(sigmas)} and {block}."
+        )
     totals = torch.zeros(len(sigmas), dtype=torch.float64)
     for chunk in points.split(block):
         exponent = squared_distances(chunk, samples).mul_(-0.5)

@@ -26,9 +26,16 @@ def check_features(least: int, **sets: Tensor) -> None:
 
 
 def class_balance(probabilities: Features) -> Tensor:
-    """Share (classes,) of samples that a classifier assigns to each class, from probabilities (n, classes)."""
-    if probabilities.ndim != 2 or len(probabilities) == 0:
-        raise ValueError(f"probabilities must have shape (n, classes) with n >= 1, got {tuple(probabilities.shape)}.")
+    """Share (classes,) of samples that a classifier assigns to each class, from probabilities (n, classes).
+
+    Raises:
+        ValueError: probabilities have another shape, no row or no class, or are not finite.
+    """
+    if probabilities.ndim != 2 or probabilities.numel() == 0:
+        shape = tuple(probabilities.shape)
+        raise ValueError(f"probabilities must have shape (n, classes) with n >= 1 and classes >= 1, got {shape}.")
+    if not probabilities.isfinite().all():
+        raise ValueError(f"probabilities must be finite, got {int((~probabilities.isfinite()).sum())} values that are not.")
     return torch.bincount(probabilities.argmax(dim=1), minlength=probabilities.shape[1]) / len(probabilities)
 
 
