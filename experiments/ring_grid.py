@@ -17,7 +17,8 @@ bias, each followed by batch normalisation (eps 1e-4, over the 100 samples of on
 layer. D: three layers of 200 maxout units of 5 pieces, then a linear layer; neither normalisation nor dropout. All weights
 start at N(0, 0.02^2), biases at 0. Both players move at once, from one batch, by Adam at 1e-4. A seed's data are 100,000
 points; each place of a pack is drawn from them with replacement, once. An epoch is a random order of the 100,000 packs in
-batches of 100. Samples are drawn with running statistics of the batch normalisation (mean and standard deviation, rate 0.05).
+batches of 100. Samples are drawn with running statistics of the batch normalisation (mean and standard deviation, rate 0.05);
+theirs have seen fifty further batches at fixed weights by then (see `renewed`), ours have not, and later looks score both.
 
 What could not be read: the ring's own network file (the paper gives one architecture for both), and the version of Blocks.
 Until January 2017 its Adam took 1 - beta for beta (github.com/mila-iqia/blocks/pull/1176), so that 0.8 meant a memory of 0.2.
