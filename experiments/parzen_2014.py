@@ -360,7 +360,8 @@ def model_rows(path: Path) -> tuple[dict, list[dict]]:
     """A kept model of 2014 by both protocols: its log with the scores of 2014, and its rows of the 2018 table."""
     z, seed = re.fullmatch(r"parzen_2014_([a-z]+)_seed(\d+)", path.stem).groups()
     G, G_ema, log = finished(z, int(seed))
-    name, title = f"{path.stem}_{log['epochs']}", f"2014, {z} z, seed {seed}"
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]  # another training must not find these scores
+    name, title = f"{path.stem}_{log['epochs']}_{digest}", f"2014, {z} z, seed {seed}"
     title += "" if log["epochs"] == CONFIGURATION["epochs"] else f", {log['epochs']} epochs"
     own, own_2018 = both_scores(name, lambda n: sample_2014(G, n))
     averaged, averaged_2018 = both_scores(f"{name}_averaged", lambda n: sample_2014(G_ema, n))

@@ -450,7 +450,7 @@ def opening(seeds: Sequence[int] = (0, 1), rounds: int = 20) -> dict[str, dict[s
 
 
 def write_record(runs: Path = RUNS, folder: Path = record.RESULTS) -> Path | None:
-    """The record of all configurations, each as far as it has come; those that are not in `runs` stay as they are in it.
+    """The record of all configurations, each as far as it has come in `runs` or in the record before, whichever is farther.
 
     None, and no record, if there is nothing in `runs`.
     """
@@ -461,7 +461,9 @@ def write_record(runs: Path = RUNS, folder: Path = record.RESULTS) -> Path | Non
     if not stories:
         return None
     if (folder / "ring_grid.json").exists():
-        stories = json.loads((folder / "ring_grid.json").read_text())["runs"] | stories
+        before = json.loads((folder / "ring_grid.json").read_text())["runs"]
+        farther = {name: now for name, now in stories.items() if now["rounds"] >= before.get(name, now)["rounds"]}
+        stories = before | farther
     configuration = {"points": POINTS, "batch": BATCH, "lr": 1e-4, "beta1": 0.8, "beta2": 0.999, "samples": 2_500}
     configuration |= {"rounds": 400_000, "g_widths": [400] * 4, "d_units": [200] * 3, "d_pieces": PIECES}
     figures = {"runs": stories, "opening": opening()}

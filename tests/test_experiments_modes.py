@@ -349,6 +349,10 @@ def test_the_record_holds_each_configuration_as_far_as_it_is(ring_grid, tmp_path
     (tmp_path / "ring_grid_ring2.round5.json").unlink()
     kept = json.loads(ring_grid.write_record(tmp_path, tmp_path).read_text())["runs"]
     assert kept == written, "what is not there any more stays in the record"
+    (tmp_path / "ring_grid_ring2.pt").unlink()
+    ring_grid.main(**SHORT, rounds=3, path=tmp_path / "ring_grid_ring2.pt")
+    kept = json.loads(ring_grid.write_record(tmp_path, tmp_path).read_text())["runs"]
+    assert kept == written, "a shorter run does not replace a longer one"
     assert all(row.keys() == {"round", "loss_D", "loss_G", "scores", "renewed"} for row in kept["ring2"]["along"])
 
 

@@ -106,6 +106,9 @@ def test_points_at_one_distance_share_a_sample():
     for samples in (a, torch.randn(200, 5)):
         found = memorisation_test(samples, a, a)
         assert (found.closer, found.p_value) == pytest.approx((0.5, 0.5), abs=1e-9)
+    for k, j in ((5, 2), (10, 4), (7, 3)):  # sums of thirds and sevenths: what varies is rounding
+        for samples, point in ((torch.randn(50, 5), a[:1]), (a[:20], a[:20])):
+            assert memorisation_test(samples, point.repeat(k, 1), point.repeat(j, 1)).p_value == pytest.approx(0.5)
     half = memorisation_test(torch.randn(200, 5), a, torch.cat([a[:150], torch.randn(150, 5)]))
     assert half.closer == pytest.approx(0.5, abs=0.15) and half.p_value > 1e-3
     p_values = []

@@ -123,7 +123,8 @@ def memorisation_test(
         found.index_add_(0, points, 1 / torch.bincount(rows)[rows].double())
     share = n / len(pool)
     variance = n * found.var(correction=0) * (len(pool) - n) / (len(pool) - 1)
-    z = (found[:n].sum() - share * len(samples)) / variance.sqrt() if variance > 0 else torch.zeros(())
+    different = variance > 1e-20 * len(samples) ** 2  # less is rounding: every point attracts equally
+    z = (found[:n].sum() - share * len(samples)) / variance.sqrt() if different else torch.zeros(())
     return Memorisation(found[:n].sum().item() / len(samples), share, float(norm.sf(z.item())))
 
 
