@@ -114,11 +114,12 @@ def memorisation_test(
 
     check_features(1, samples=samples, train=train, held_out=held_out)
     pool, n = torch.cat([train, held_out]), len(train)
+    centre = pool.double().mean(dim=0)
     found = torch.zeros(len(pool), dtype=torch.float64, device=pool.device)  # samples that each point of the pool attracts
     for chunk in samples.split(500):
         distances = squared_distances(chunk, pool)
         least = distances.amin(dim=1, keepdim=True)
-        rounding = 1e-12 * (least + (chunk.double() - pool.double().mean(dim=0)).square().sum(dim=1, keepdim=True))
+        rounding = 1e-12 * (least + (chunk.double() - centre).square().sum(dim=1, keepdim=True))
         rows, points = (distances <= least + rounding).nonzero(as_tuple=True)
         found.index_add_(0, points, 1 / torch.bincount(rows)[rows].double())
     share = n / len(pool)
