@@ -17,9 +17,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, pad
 from tqdm.auto import tqdm
 
-from ganlib import data, networks, record
+from ganlib import data, eye, record
 
-WEIGHTS = Path(networks.__file__).parent / "weights"
+WEIGHTS = Path(eye.__file__).parent / "weights"
 
 
 def shifted(images: Tensor, pixels: int = 2) -> Tensor:
@@ -32,8 +32,8 @@ def shifted(images: Tensor, pixels: int = 2) -> Tensor:
     return padded[torch.arange(len(images))[:, None, None], 0, rows[:, :, None], columns[:, None, :]].unsqueeze(1)
 
 
-def accuracy(classifier: networks.DigitClassifier, images: Tensor, labels: Tensor) -> float:
-    _, probabilities = networks.classify(classifier.eval(), images)
+def accuracy(classifier: eye.DigitClassifier, images: Tensor, labels: Tensor) -> float:
+    _, probabilities = eye.classify(classifier.eval(), images)
     return (probabilities.argmax(dim=1) == labels).double().mean().item()
 
 
@@ -43,7 +43,7 @@ def main(seed: int = 0, epochs: int = 10, batch: int = 128, lr: float = 2e-3, li
     torch.manual_seed(seed)
     images, labels = data.mnist("train", fallback=False)
     images, labels = images[:limit], labels[:limit]
-    classifier = networks.DigitClassifier()
+    classifier = eye.DigitClassifier()
     optimiser = torch.optim.Adam(classifier.parameters(), lr=lr)
     steps = epochs * (len(images) // batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=lr, total_steps=steps)

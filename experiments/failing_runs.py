@@ -23,7 +23,8 @@ from torch.nn.functional import softplus
 from tqdm.auto import tqdm
 
 from ganlib import data, metrics, record
-from ganlib.networks import MLPDiscriminator, MLPGenerator, classify, digit_classifier
+from ganlib.eye import classify, digit_classifier
+from ganlib.networks import MLPDiscriminator, MLPGenerator
 
 RUNS = Path(__file__).parent / "runs"
 ROUNDS, BATCH, SEEDS, LOOKS, SAMPLES = 3000, 64, 5, 10, 1000

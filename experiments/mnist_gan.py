@@ -25,7 +25,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ganlib import data, metrics, networks, objectives, penalties, record, training
+from ganlib import data, eye, metrics, networks, objectives, penalties, record, training
 from ganlib.types import Game
 
 RUNS = Path(__file__).parent / "runs"
@@ -171,9 +171,9 @@ def linear_decay(optimiser: torch.optim.Optimizer, rounds: int, start: float, en
 @functools.cache
 def references() -> tuple[Tensor, float, list[float]]:
     """Features of the test set, and the floor: distances of five random sets of 10,000 training images, mean and each."""
-    classifier = networks.digit_classifier()
-    test_features, _ = networks.classify(classifier, data.mnist("test").images)
-    train_features, _ = networks.classify(classifier, data.mnist("train").images)
+    classifier = eye.digit_classifier()
+    test_features, _ = eye.classify(classifier, data.mnist("test").images)
+    train_features, _ = eye.classify(classifier, data.mnist("train").images)
     order = [torch.randperm(len(train_features), generator=torch.Generator().manual_seed(s))[:10_000] for s in range(5)]
     floors = [metrics.frechet_distance(train_features[rows], test_features) for rows in order]
     return test_features, sum(floors) / len(floors), floors
@@ -182,7 +182,7 @@ def references() -> tuple[Tensor, float, list[float]]:
 def score(G: nn.Module, n: int = 10_000) -> dict[str, float]:
     """What the classifier says of n samples: distance to the test set, its multiple of the floor, confidence, balance."""
     test_features, floor, _ = references()
-    features, probabilities = networks.classify(networks.digit_classifier(), networks.sample(G, n))
+    features, probabilities = eye.classify(eye.digit_classifier(), networks.sample(G, n))
     distance = metrics.frechet_distance(features, test_features)
     balance = metrics.class_balance(probabilities)
     return {

@@ -25,6 +25,7 @@ from torch.nn.functional import dropout, softplus
 from tqdm.auto import tqdm
 
 from ganlib import data, networks, record, training
+from ganlib.eye import classify, digit_classifier
 from ganlib.metrics import (
     frechet_distance,
     kernel_distance,
@@ -284,7 +285,7 @@ def chapter_8(seed: int, n: int = 10_000) -> Tensor:
 @functools.cache
 def seen(split: str) -> tuple[Tensor, Tensor]:
     """Features and class probabilities of all images of a split."""
-    return networks.classify(networks.digit_classifier(), data.mnist(split).images)
+    return classify(digit_classifier(), data.mnist(split).images)
 
 
 def protocol_2018(features: Tensor, probabilities: Tensor, size: int = 1000, times: int = 10, pairs: int = 100) -> dict:
@@ -324,7 +325,7 @@ def classifier_score(probabilities: Tensor) -> float:
 
 def eye(pixels: Tensor) -> tuple[Tensor, Tensor]:
     """Features (n, 64) and class probabilities (n, 10) of images (n, 784) in [0, 1]."""
-    return networks.classify(networks.digit_classifier(), pixels.mul(2).sub(1).view(-1, 1, 28, 28))
+    return classify(digit_classifier(), pixels.mul(2).sub(1).view(-1, 1, 28, 28))
 
 
 def remembered(name: str, compute) -> dict:

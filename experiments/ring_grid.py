@@ -47,7 +47,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ganlib import data, metrics, record, training
+from ganlib import checkpoints, data, metrics, record, training
 
 RUNS = Path(__file__).parent / "runs"
 LOOKS = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 150_000, 200_000, 250_000, 300_000, 350_000, 400_000)
@@ -409,7 +409,7 @@ def keep(run: training.Run, path: Path, story: dict) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, story_path)  # it is on the disk before the run that needs it
-    training.save(run, path)
+    checkpoints.save(run, path)
     for older in path.parent.glob(f"{path.stem}.round*.json"):
         if older != story_path:
             older.unlink()
@@ -421,7 +421,7 @@ def go_on(run: training.Run, path: Path, identity: dict) -> dict:
     Raises:
         ValueError: the file belongs to another configuration.
     """
-    training.load(run, path)
+    checkpoints.load(run, path)
     story = json.loads(path.with_suffix(f".round{run.step}.json").read_text())
     theirs = {name: story[name] for name in identity}
     if theirs != identity:

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 from tqdm.auto import tqdm
 
-from ganlib import data, networks, objectives, record, training
+from ganlib import checkpoints, data, eye, networks, objectives, record, training
 
 RUNS = Path(__file__).parent / "runs"
 THRESHOLDS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999)
@@ -60,7 +60,7 @@ class PackedDiscriminator(nn.Module):
 
 def read_triples(pictures: Tensor) -> tuple[Tensor, Tensor]:
     """The triple 0..999 that the shipped classifier reads in each picture, and its confidence in the least certain channel."""
-    _, probabilities = networks.classify(networks.digit_classifier(), pictures.flatten(0, 1).unsqueeze(1))
+    _, probabilities = eye.classify(eye.digit_classifier(), pictures.flatten(0, 1).unsqueeze(1))
     confidence, digit = probabilities.max(dim=1)
     return digit.view(-1, 3) @ torch.tensor([100, 10, 1]), confidence.view(-1, 3).amin(dim=1)
 
@@ -120,7 +120,7 @@ def main(
     run, story = fresh_run(pack, seed, config), {"seconds": 0.0, "along": []}
     path = folder / f"stacked_mnist_{pack}_{seed}.pt" if folder else None
     if path and path.exists():
-        training.load(run, path)
+        checkpoints.load(run, path)
         story = json.loads(path.with_suffix(".json").read_text())[str(run.step)]
     clock = saved = time.process_time()
     rounds = config["rounds"] - run.step
@@ -151,7 +151,7 @@ def keep(run: training.Run, path: Path | None, story: dict) -> None:
     temporary = beside.with_suffix(".partial")
     temporary.write_text(json.dumps({**dict(list(known.items())[-1:]), str(run.step): story}))
     os.replace(temporary, beside)
-    training.save(run, path)
+    checkpoints.save(run, path)
 
 
 @torch.no_grad()

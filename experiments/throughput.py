@@ -31,7 +31,7 @@ from torchvision import transforms
 from torchvision.datasets import MNIST
 from tqdm.auto import tqdm
 
-from ganlib import data, metrics, networks, objectives, record, training
+from ganlib import data, eye, metrics, networks, objectives, record, training
 
 G_SIZES = (100, 128, 256, 512, 1024, 784)
 D_SIZES = (784, 512, 256, 1)
@@ -174,7 +174,7 @@ def quality_after(seconds: float, images: Tensor, test_features: Tensor, batch: 
         while time.perf_counter() - start < seconds:
             next(rounds)
     torch.optim.swa_utils.update_bn((run.G_ema.sample_z(1000) for _ in range(20)), run.G_ema)
-    features, _ = networks.classify(networks.digit_classifier(), networks.sample(run.G_ema, 10_000))
+    features, _ = eye.classify(eye.digit_classifier(), networks.sample(run.G_ema, 10_000))
     distance = metrics.frechet_distance(features, test_features)
     return {"rounds": run.step, "seconds": seconds, "times_floor": distance / record.read("mnist_gan")["floor"]}
 
@@ -226,7 +226,7 @@ def main(seed: int = 0, batch: int = 128, repeats: int = 3, turns: int = 30, sec
     figures = {"repetitions": repetitions, "all": outcome_of(everything), "variants": {}}
     variants = {name: Way(ours(images, size, way), size, half) for name, (way, size, half) in VARIANTS.items()}
     rates = take_turns(variants, turns)
-    features, _ = networks.classify(networks.digit_classifier(), data.mnist("test", fallback=False).images)
+    features, _ = eye.classify(eye.digit_classifier(), data.mnist("test", fallback=False).images)
     plain = next(iter(VARIANTS))
     for name, (way, size, autocast) in VARIANTS.items():
         row = {"images_per_second": round(statistics.median(rates[name]), 1)}

@@ -47,10 +47,10 @@ def offline(monkeypatch):
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     """A machine without MNIST: no folder is named, and the cache, whose place is returned, is empty."""
-    from ganlib import data
+    from ganlib import mnist
 
     monkeypatch.delenv("GANLIB_DATA", raising=False)
-    monkeypatch.setattr(data, "_cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(mnist, "_cache", lambda: tmp_path / "cache")
     return tmp_path / "cache"
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from ganlib import data, training
+from ganlib import data
+from ganlib.checkpoints import load, save
 from ganlib.objectives import nonsaturating
 from ganlib.penalties import r1
-from ganlib.training import load, save, train
+from ganlib.training import Run, train
 
 
 def everything(run):
@@ -162,7 +163,7 @@ KILLS = """
 import os, random, signal, sys, time
 from pathlib import Path
 import torch
-from ganlib import networks, training
+from ganlib import checkpoints, networks, training
 
 path = Path(sys.argv[1])
 G, D = networks.MLPGenerator(3, (200, 200), (1, 8, 8)), networks.MLPDiscriminator((1, 8, 8), (300,))
@@ -190,7 +191,7 @@ def after(function):
     return called
 
 def check():
-    training.load(run, path)
+    checkpoints.load(run, path)
     number = run.step
     assert all((v == number).all() for n in (run.G, run.D, run.G_ema) for v in n.state_dict().values()), "a mixture"
     leftovers = len(list(path.parent.iterdir())) - 1
@@ -198,7 +199,7 @@ def check():
     return number, leftovers
 
 mark(1)
-training.save(run, path)
+checkpoints.save(run, path)
 # First at chosen moments: in the middle of the file, before and after each call that reaches the disk.
 moments = [(torch, "save", half), (os, "fsync", die), (os, "fsync", after(os.fsync)), (os, "replace", die),
            (os, "replace", after(os.replace)), (os, "close", after(os.close))]
@@ -207,7 +208,7 @@ for number, (module, name, patched) in enumerate(moments, start=2):
     if (pid := os.fork()) == 0:
         mark(number)
         setattr(module, name, patched)
-        training.save(run, path)
+        checkpoints.save(run, path)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL, name
     found.append(check()[0])
@@ -220,7 +221,7 @@ for kill in range(20):
         while True:
             number += 1
             mark(number)
-            training.save(run, path)
+            checkpoints.save(run, path)
     time.sleep(random.uniform(0.001, 0.06))
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
@@ -383,7 +384,7 @@ def test_no_file(make_run, tmp_path):
 
 
 def test_every_part_of_a_run_is_in_the_file(saved):
-    fields = set(training.Run.__dataclass_fields__)
+    fields = set(Run.__dataclass_fields__)
     assert fields <= set(torch.load(saved[1], weights_only=True))
 
 

@@ -15,9 +15,9 @@ import pytest
 import scipy.stats
 import torch
 
-from ganlib import data
+from ganlib import data, mnist
 
-NAMES = list(data.MNIST_SHA256)
+NAMES = list(mnist.MNIST_SHA256)
 
 
 def idx(values):
@@ -34,7 +34,7 @@ def tiny(monkeypatch):
         files[f"{split}-images-idx3-ubyte"] = idx(rng.integers(0, 256, (n, 6, 4), dtype=np.uint8))
         files[f"{split}-labels-idx1-ubyte"] = idx(rng.integers(0, 10, n, dtype=np.uint8))
     for name, content in files.items():
-        monkeypatch.setitem(data.MNIST_SHA256, name, hashlib.sha256(content).hexdigest())
+        monkeypatch.setitem(mnist.MNIST_SHA256, name, hashlib.sha256(content).hexdigest())
     return files
 
 
@@ -118,7 +118,7 @@ def test_a_damaged_archive_is_named_with_both_sums(tmp_path, tiny, cache, offlin
     with pytest.raises(ValueError, match="is damaged") as caught:
         data.mnist(root=tmp_path / "root")
     found = hashlib.sha256(content if harm != "empty" else b"").hexdigest()
-    assert all(words in str(caught.value) for words in (str(path), found, data.MNIST_SHA256[name]))
+    assert all(words in str(caught.value) for words in (str(path), found, mnist.MNIST_SHA256[name]))
 
 
 def test_unknown_split(offline):
@@ -200,7 +200,7 @@ def test_no_mirror_serves_what_is_expected(tiny, cache, mirrors):
     with pytest.raises(ConnectionError, match="could not be fetched") as caught:
         data.mnist(fallback=False)
     sums = [hashlib.sha256(content).hexdigest() for content in (b"other", b"another")]
-    assert all(found in str(caught.value) for found in (*sums, data.MNIST_SHA256["train-images-idx3-ubyte"]))
+    assert all(found in str(caught.value) for found in (*sums, mnist.MNIST_SHA256["train-images-idx3-ubyte"]))
     assert not cache.exists()  # what is wrong is never kept
 
 
@@ -215,7 +215,7 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(tiny, cache, mirrors, caps
     assert asked == [f"/one/{name}.gz"]
     said = capsys.readouterr().err
     assert str(cache / name) in said and "is damaged" in said
-    assert hashlib.sha256(tiny[name][:-2]).hexdigest() in said and data.MNIST_SHA256[name] in said
+    assert hashlib.sha256(tiny[name][:-2]).hexdigest() in said and mnist.MNIST_SHA256[name] in said
     assert (cache / name).read_bytes() == tiny[name]
 
 
@@ -241,7 +241,7 @@ def test_a_full_disk_leaves_no_half_file(tiny, cache, mirrors, monkeypatch, caps
 
 
 def test_the_user_cache_is_ours():
-    assert data._cache().parts[-3:] == ("ganlib", "MNIST", "raw")
+    assert mnist._cache().parts[-3:] == ("ganlib", "MNIST", "raw")
 
 
 # --- the stand-in --------------------------------------------------------------------------------------------------------
@@ -253,8 +253,8 @@ def test_without_files_and_network_the_digits_stand_in_and_say_so(cache, offline
     said = capsys.readouterr()
     assert said.out == ""
     (line,) = said.err.splitlines()
-    assert line.startswith("MNIST is out of reach (") and line.endswith(f"using {data.DIGITS_SOURCE} instead.")
-    assert found.source == data.DIGITS_SOURCE
+    assert line.startswith("MNIST is out of reach (") and line.endswith(f"using {mnist.DIGITS_SOURCE} instead.")
+    assert found.source == mnist.DIGITS_SOURCE
     assert all(torch.equal(a, b) for a, b in zip(found, data.digits(split)))
     assert len(offline) == 2  # both mirrors were asked
 
@@ -279,7 +279,7 @@ def test_digits_are_those_of_scikit_learn():
     target = load_digits().target
     assert torch.cat([train.labels, test.labels]).tolist() == target.tolist()
     assert Counter(torch.cat([train.labels, test.labels]).tolist()) == Counter(target.tolist())
-    assert train.source == test.source == data.DIGITS_SOURCE
+    assert train.source == test.source == mnist.DIGITS_SOURCE
 
 
 def test_digits_are_framed_like_mnist():
@@ -302,13 +302,13 @@ def test_framing_by_hand():
     dot[1, 6] = 1.0
     expected = torch.zeros(28, 28, dtype=torch.uint8)
     expected[4:24, 4:24] = 255
-    assert torch.equal(data._as_mnist(dot), expected)
+    assert torch.equal(mnist._as_mnist(dot), expected)
     bar = torch.zeros(8, 8)
     bar[2:6, 0] = 1.0  # 4 to 1: 20 by 5
     expected = torch.zeros(28, 28, dtype=torch.uint8)
     expected[4:24, 12:17] = 255  # centre of mass at 14 or at 13: to even, 13.5 - 2 = 11.5 rounds to 12
-    assert torch.equal(data._as_mnist(bar), expected)
-    assert torch.equal(data._as_mnist(bar.T.contiguous()), expected.T)
+    assert torch.equal(mnist._as_mnist(bar), expected)
+    assert torch.equal(mnist._as_mnist(bar.T.contiguous()), expected.T)
 
 
 def test_digits_can_be_changed_without_harm():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ganlib import data, networks, record
+from ganlib import data, eye, record
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
@@ -53,7 +53,7 @@ def test_the_shipped_classifier_is_as_good_as_recorded(digits_at_hand):
     recorded = record.read("digit_classifier")
     assert recorded["test_accuracy"] >= 0.99
     images, labels = data.mnist("test")
-    accuracy = experiment("digit_classifier").accuracy(networks.digit_classifier(), images, labels)
+    accuracy = experiment("digit_classifier").accuracy(eye.digit_classifier(), images, labels)
     if digits_at_hand:
         assert accuracy == pytest.approx(recorded["test_accuracy"], abs=5e-4)  # rounding may tip one image in 2,000
         assert accuracy >= 0.99

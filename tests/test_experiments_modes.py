@@ -15,7 +15,7 @@ import pytest
 import torch
 from test_experiments import experiment
 
-from ganlib import record, training
+from ganlib import checkpoints, record
 
 HERE = Path(__file__).parent
 
@@ -278,7 +278,7 @@ def test_five_rounds_are_three_and_two(ring_grid, tmp_path):
     assert parts["along"] == whole["along"]
     runs = [ring_grid.fresh_run([0, 1], 2) for _ in range(2)]
     for run, name in zip(runs, ("whole", "parts"), strict=True):
-        training.load(run, tmp_path / f"{name}.pt")
+        checkpoints.load(run, tmp_path / f"{name}.pt")
     for net in ("G", "D"):
         ours, theirs = (getattr(run, net).state_dict() for run in runs)
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
@@ -306,7 +306,7 @@ def test_a_killed_process_leaves_a_run_that_goes_on(ring_grid, tmp_path):
         os.kill(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
         run = ring_grid.fresh_run([0, 1], 2)
-        training.load(run, path)
+        checkpoints.load(run, path)
         assert run.step > 0 and path.with_suffix(f".round{run.step}.json").exists()
     step = run.step
     outcome = ring_grid.main(seeds=[0, 1], pack=2, rounds=step + 1, looks=(), progress=False, path=path)

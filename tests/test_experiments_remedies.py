@@ -6,7 +6,7 @@ import pytest
 import torch
 from test_experiments import experiment
 
-from ganlib import data, penalties, record, training
+from ganlib import checkpoints, data, penalties, record, training
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +232,7 @@ def test_five_rounds_are_three_and_two(stacked_mnist, unchecked, monkeypatch, tm
     assert all(parts[name] == whole[name] == parts["along"][-1][name] for name in ("rounds", "modes", "kl", "thresholds"))
     runs = [stacked_mnist.fresh_run(pack, 0, stacked_mnist.CONFIGURATION) for _ in range(2)]
     for run, folder in zip(runs, ("whole", "parts"), strict=True):
-        training.load(run, tmp_path / folder / f"stacked_mnist_{pack}_0.pt")
+        checkpoints.load(run, tmp_path / folder / f"stacked_mnist_{pack}_0.pt")
     ours, theirs = (run.G.state_dict() for run in runs)
     assert runs[0].step == 5 and all(torch.equal(ours[name], theirs[name]) for name in ours)
 

@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from ganlib import data, networks, record
-from ganlib.networks import DigitClassifier, MLPDiscriminator, MLPGenerator, classify, digit_classifier
+from ganlib import data, networks, record, shipped
+from ganlib.eye import DigitClassifier, classify, digit_classifier
+from ganlib.networks import MLPDiscriminator, MLPGenerator
 
 
 def count(network):
@@ -235,7 +236,7 @@ def test_other_weights_are_refused(name, tmp_path, monkeypatch):
     content = bytearray((original / name).read_bytes())
     content[-1] ^= 1
     (folder / name).write_bytes(content)
-    monkeypatch.setattr(networks, "files", lambda package: tmp_path)
+    monkeypatch.setattr(shipped, "files", lambda package: tmp_path)
     found = hashlib.sha256(content).hexdigest()
     with pytest.raises(ValueError, match=rf"{name} has SHA-256 {found}, expected [0-9a-f]{{64}}: reinstall"):
         SHIPPED[name][1]()
