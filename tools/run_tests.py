@@ -21,6 +21,7 @@ STAGES = ("repository", "library", "pages", "alone", "notebooks", "fallback")
 REPOSITORY = ("test_repository.py", "test_notebooks.py")
 PAGES = ("test_book.py", "test_pages.py")
 ALONE = ("test_alone.py",)
+SIDE_BY_SIDE = ("-n", "2")
 NBVAL = (
     "--nbval",
     "--nbval-current-env",
@@ -118,13 +119,13 @@ def run(stages: list[str], cache: str) -> list[Result]:
     for stage in stages:
         match stage:
             case "repository":
-                result = run_pytest(stage, [f"tests/{name}" for name in REPOSITORY], environment)
+                result = run_pytest(stage, [*SIDE_BY_SIDE, *(f"tests/{name}" for name in REPOSITORY)], environment)
             case "library":
                 coverage = ["--cov=ganlib", "--cov-report=term-missing:skip-covered", "--cov-fail-under=95"]
-                result = run_pytest(stage, [*coverage, *library_tests()], environment)
+                result = run_pytest(stage, [*SIDE_BY_SIDE, *coverage, *library_tests()], environment | one_thread)
             case "pages":
                 start = time.perf_counter()
-                built = subprocess.run([os.environ.get("MAKE", "make"), "book"], cwd=ROOT).returncode == 0
+                built = subprocess.run([sys.executable, "tools/book.py", "book"], cwd=ROOT).returncode == 0
                 seconds = time.perf_counter() - start
                 result = Result("book", int(built), int(not built), 0, seconds, built)
                 if built:
@@ -140,8 +141,6 @@ def run(stages: list[str], cache: str) -> list[Result]:
                     print("\nfallback: the notebooks have run without MNIST already.")
                     continue
                 result = run_pytest(stage, nbval_arguments(paths), offline | (one_thread if len(paths) > 1 else {}))
-            case _:
-                sys.exit(f"{stage!r} is no stage; there are {', '.join(STAGES)}.")
         results.append(result)
         if not result.ok:
             break
@@ -150,6 +149,9 @@ def run(stages: list[str], cache: str) -> list[Result]:
 
 def main(stages: list[str]) -> None:
     """Runs the stages named, all by default, and exits with 1 if one of them is not all right."""
+    for stage in stages:
+        if stage not in STAGES:
+            sys.exit(f"{stage!r} is no stage of the tests; there are {', '.join(STAGES)}.")
     with tempfile.TemporaryDirectory() as cache:
         results = run(stages or list(STAGES), cache)
     print(f"\n{'stage':<12}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}")
