@@ -48,10 +48,12 @@ MAY_IMPORT = {
     "eye": {"types", "data", "shipped"},
     "metrics": {"types"},
     "theory": {"types"},
-    "training": {"types"},
-    "checkpoints": {"training"},
+    "files": set(),
+    "guards": {"types"},
+    "training": {"types", "guards"},
+    "checkpoints": {"training", "files"},
     "show": set(),
-    "record": set(),
+    "record": {"files"},
 }
 
 
