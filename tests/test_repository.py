@@ -618,7 +618,7 @@ def test_check_is_lint_and_the_two_quick_stages(monkeypatch):
     book.main("check")
     assert calls[0].startswith("-m ruff format --check")
     assert calls[1].startswith("-m ruff check")
-    assert calls[2].endswith("run_tests.py repository library")
+    assert calls[2].endswith("run_tests.py --quick repository library")
     assert len(calls) == 3
 
 

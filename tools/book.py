@@ -78,7 +78,7 @@ def check() -> None:
     install()
     run(PYTHON, "-m", "ruff", "format", "--check", "--quiet", ".")
     run(PYTHON, "-m", "ruff", "check", "--quiet", ".")
-    run(PYTHON, ROOT / "tools" / "run_tests.py", "repository", "library")
+    run(PYTHON, ROOT / "tools" / "run_tests.py", "--quick", "repository", "library")
 
 
 def serve(port: str = "8000") -> None:
