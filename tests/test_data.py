@@ -1,11 +1,14 @@
 """Where samples come from: files, cache, mirrors, the stand-in, batches and toy distributions. No test needs a network."""
 
+import copy
 import gzip
 import hashlib
 import itertools
 import math
 import os
+import pickle
 import struct
+import sys
 import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -433,16 +436,102 @@ def test_a_batch_is_no_view_of_the_images():
 @pytest.mark.parametrize(
     ("images", "size", "start", "error", "words"),
     [
-        (torch.zeros(4), 0, 0, ValueError, "between 1 and the number of samples 4, got 0"),
-        (torch.zeros(4), 5, 0, ValueError, "between 1 and the number of samples 4, got 5"),
-        (torch.zeros(0), 1, 0, ValueError, "between 1 and the number of samples 0, got 1"),
-        (torch.zeros(4), 2, -1, ValueError, "start must not be negative, got -1"),
-        (torch.zeros(4, dtype=torch.int64), 2, 0, TypeError, "uint8 or floating point, got torch.int64"),
+        (torch.zeros(4), 0, 0, ValueError, "size must be at least 1, got 0"),
+        (torch.zeros(4), 5, 0, ValueError, "size must be at most the number of samples 4, got 5"),
+        (torch.zeros(0), 1, 0, ValueError, "size must be at most the number of samples 0, got 1"),
+        (torch.zeros(4), 2, -1, ValueError, "start must be at least 0, got -1"),
+        (torch.zeros(4, dtype=torch.int64), 2, 0, TypeError, "samples must be uint8 or floating point, got torch.int64"),
+        (
+            (torch.zeros(4), torch.zeros(3)),
+            2,
+            0,
+            ValueError,
+            r"samples\[0\] and samples\[1\] must have one length, got 4 and 3",
+        ),
+        (
+            (torch.zeros(4, dtype=torch.int64),),
+            2,
+            0,
+            TypeError,
+            r"samples\[0\] must be uint8 or floating point, got torch.int64",
+        ),
+        ([1.0, 2.0], 2, 0, TypeError, r"samples\[0\] must be a tensor or a NumPy array, got float"),
+        ((), 2, 0, ValueError, "samples must hold a tensor or an array at least"),
+        ("ab", 2, 0, TypeError, "samples must be a tensor or a NumPy array, got str"),
+        (torch.zeros(4), 2.0, 0, TypeError, "size must be a whole number, got 2.0"),
     ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_batches_refuses_at_once(images, size, start, error, words):
     with pytest.raises(error, match=words):
         data.batches(images, size, start=start)
+
+
+def test_batches_of_a_tuple_stay_together():
+    """Rows of all parts that belong together come together; only the reals, and only bytes, are scaled."""
+    images, labels, weights = torch.arange(12, dtype=torch.uint8), torch.arange(12), np.arange(12, dtype=np.uint8)
+    for reals, numbers, extra in take(data.batches((images, labels, weights), 5, seed=2), 7):
+        assert reals.dtype == torch.float32 and numbers.dtype == torch.int64 and extra.dtype == torch.uint8
+        assert torch.equal(reals, data.to_float(numbers.to(torch.uint8))) and torch.equal(extra.long(), numbers)
+    digits = data.digits("test")
+    (both,) = take(data.batches(digits, 3, seed=4), 1)
+    (alone,) = take(data.batches(digits.images, 3, seed=4), 1)
+    assert type(both) is tuple and torch.equal(both[0], alone) and both[1].dtype == torch.int64
+    (as_list,) = take(data.batches([digits.images], 3, seed=4), 1)
+    assert type(as_list) is tuple and torch.equal(as_list[0], alone)
+
+
+@pytest.mark.parametrize("layout", ["plain", "read only", "backwards", "strided"])
+def test_numpy_arrays_are_taken_as_tensors_are(layout):
+    levels = np.arange(24, dtype=np.uint8).reshape(12, 2)
+    array = {"backwards": levels[::-1], "strided": np.repeat(levels, 2, axis=0)[::2]}.get(layout, levels)
+    array.flags.writeable = layout != "read only"
+    before = array.copy()
+    tensor = torch.tensor(before)
+    assert torch.equal(data.to_float(array), data.to_float(tensor))
+    assert torch.equal(data.to_uint8(data.to_float(array).numpy()), tensor)
+    assert all(torch.equal(a, b) for a, b in zip(take(data.batches(array, 5), 4), take(data.batches(tensor, 5), 4)))
+    np.testing.assert_array_equal(array, before)
+
+
+@pytest.mark.parametrize("line", range(10))  # all but `return`, where Python looks for no signal
+def test_batches_go_on_after_an_interrupt(line):
+    """Thrown in from outside, or raised before the n-th line of a batch in the making: the batch that was due comes next."""
+    images = torch.arange(20.0)
+    expected = take(data.batches(images, 3, seed=1), 9)
+    stream = data.batches(images, 3, seed=1)
+    found = [next(stream), next(stream)]
+    with pytest.raises(KeyboardInterrupt):
+        stream.throw(KeyboardInterrupt)
+    found += take(stream, 4)
+    lines = 0
+
+    def trace(frame, event, argument):
+        nonlocal lines
+        if event == "line" and frame.f_code.co_name == "send":
+            lines += 1
+            if lines == line + 1:
+                raise KeyboardInterrupt
+        return trace
+
+    outer = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            next(stream)  # the seventh opens an epoch: every line runs
+    finally:
+        sys.settrace(outer)
+    found += take(stream, 3)
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_copied_iterator_goes_on_from_where_it_was(copied):
+    stream = data.batches((torch.arange(20.0), torch.arange(20)), 3, seed=1)
+    next(stream)
+    twin = copied(stream)
+    for (a, i), (b, j) in zip(take(stream, 8), take(twin, 8), strict=True):
+        assert torch.equal(a, b) and torch.equal(i, j)
 
 
 # --- toy distributions ---------------------------------------------------------------------------------------------------
@@ -537,8 +626,12 @@ def test_points_follow_the_seed_and_leave_torchs_generator_alone(draw):
         (lambda: data.gaussian_grid(3, std=-1.0), "std must be positive, got -1.0"),
         (lambda: data.gaussian_mixture_1d(3, (0.0, 1.0), (1.0,)), "one length"),
         (lambda: data.gaussian_mixture_1d(3, (), ()), "one length"),
-        (lambda: data.gaussian_mixture_1d(3, (0.0,), (0.0,)), "positive stds"),
-        (lambda: data.gaussian_mixture_1d(3, stds=(float("nan"), 0.5)), "positive stds"),
+        (lambda: data.gaussian_mixture_1d(3, (0.0,), (0.0,)), "stds must be positive, got 0.0"),
+        (lambda: data.gaussian_mixture_1d(3, stds=(float("nan"), 0.5)), "stds must be positive, got nan"),
+        (lambda: data.gaussian_mixture_1d(3, (0.0, math.inf)), "means must lie in .* got inf"),
+        (lambda: data.gaussian_ring(3, radius=math.nan), "radius must lie in .* got nan"),
+        (lambda: data.gaussian_grid(3, spacing=1e200), "spacing must lie in .* got 1e"),
+        (lambda: data.gaussian_ring(3, seed=-1), "seed must lie between 0 and .* got -1"),
         (lambda: data.gaussian_ring(3, std=float("nan")), "std must be positive, got nan"),
     ],
 )
