@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ganlib.arguments import as_tensor, as_values, number, positive, seeded, whole
 from ganlib.mnist import Digits, digits, mnist
+from ganlib.readers import read_idx, read_pictures
 from ganlib.types import Array, Points, Samples
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "gaussian_ring",
     "grid_centres",
     "mnist",
+    "read_idx",
+    "read_pictures",
     "ring_centres",
     "to_float",
     "to_uint8",

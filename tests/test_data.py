@@ -3,6 +3,7 @@
 import copy
 import gzip
 import hashlib
+import io
 import itertools
 import math
 import os
@@ -12,6 +13,7 @@ import sys
 import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,6 +79,41 @@ def test_a_folder_that_is_only_read(tmp_path, tiny, cache, offline, gz, split):
     assert {path: path.stat().st_mtime_ns for path in [raw, *raw.iterdir()]} == before
     assert not cache.exists()
     assert offline == []
+
+
+@pytest.mark.parametrize("given", ["root", "root/MNIST", "root/MNIST/raw"])
+@pytest.mark.parametrize("named", ["MNIST/raw/{}", "mnist/raw/{}.gz", "Mnist/{}", "{}", "MNIST/raw/{}.gz as plain bytes"])
+def test_files_one_level_off_are_found(tmp_path, tiny, cache, offline, given, named):
+    """What a reader may take for the root, and the names under which the files go round."""
+    root = tmp_path / "root"
+    for name, content in tiny.items():
+        for spelled in {name, name.replace("-idx", ".idx")} if ".gz" not in named else [name.replace("-idx", ".idx")]:
+            path = root / named.partition(" ")[0].format(spelled)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(gzip.compress(content) if named.endswith(".gz") else content)
+    if (tmp_path / given).is_dir():
+        check_tiny(data.mnist(root=tmp_path / given, fallback=False), tiny)
+        assert offline == [] and not cache.exists()
+    else:
+        with pytest.raises(ValueError, match=r"root .* must be a folder"):
+            data.mnist(root=tmp_path / given, fallback=False)
+
+
+def test_a_good_file_beside_a_damaged_one_is_taken(tmp_path, tiny, cache, offline):
+    raw = lay_out(tmp_path / "root", dict.fromkeys(tiny, b"damaged"))
+    for name, content in tiny.items():
+        (raw / f"{name}.gz").write_bytes(gzip.compress(content))
+    check_tiny(data.mnist(root=tmp_path / "root", fallback=False), tiny)
+
+
+def test_a_folder_without_the_files_is_said_to_be_one(tmp_path, tiny, cache, offline, capsys):
+    (tmp_path / "root" / "FashionMNIST").mkdir(parents=True)
+    (tmp_path / "root" / "notes.txt").write_text("nothing")
+    words = r"root holds no train-images-idx3-ubyte\[.gz\], nor do MNIST/raw.*; it holds FashionMNIST, notes.txt; train-images"
+    with pytest.raises(ConnectionError, match=words):
+        data.mnist(root=tmp_path / "root", fallback=False)
+    data.mnist(root=tmp_path / "root")
+    assert "it holds FashionMNIST, notes.txt; " in capsys.readouterr().err
 
 
 def test_the_environment_names_the_folder_and_root_takes_its_place(tmp_path, tiny, cache, offline, monkeypatch):
@@ -230,6 +267,38 @@ def test_a_cache_that_cannot_be_written_costs_only_the_cache(tiny, cache, mirror
     assert "could not be written" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("what", ["read_bytes", "stat"])
+def test_the_cache_of_another_user_counts_as_absent(tiny, cache, mirrors, monkeypatch, what):
+    """Neither a file that may not be read nor a folder that may not be entered is in the way."""
+    one, _, asked = mirrors
+    one.update(zipped(tiny))
+    cache.mkdir()
+    real = getattr(Path, what)
+
+    def refuse(path, *args, **kwargs):
+        if path.parent == cache and path.suffix != ".partial":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *args, **kwargs)
+
+    for name, content in tiny.items():
+        (cache / name).write_bytes(content)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, what, refuse)
+    check_tiny(data.mnist(fallback=False), tiny)
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
+def test_cached_files_have_the_mode_of_the_umask(tiny, cache, mirrors, umask):
+    mirrors[0].update(zipped(tiny))
+    before = os.umask(umask)
+    try:
+        data.mnist(fallback=False)
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in cache.iterdir()} == {0o666 & ~umask}
+
+
 def test_a_full_disk_leaves_no_half_file(tiny, cache, mirrors, monkeypatch, capsys):
     one, _, _ = mirrors
     one.update(zipped(tiny))
@@ -335,6 +404,77 @@ def test_real_mnist_is_mnist(real_mnist, cache, offline):
         assert pixels.std().item() == pytest.approx(0.3081, abs=5e-5)
     assert (train.images.shape, test.images.shape) == ((sizes[0], 1, 28, 28), (sizes[1], 1, 28, 28))
     assert torch.bincount(counted).tolist() == counts
+
+
+COPIES = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda x: pickle.loads(pickle.dumps(x)),
+    "old pickle": lambda x: pickle.loads(pickle.dumps(x, protocol=2)),
+    "torch": lambda x: torch.load(io.BytesIO(saved(x)), weights_only=False),
+    "replace": lambda x: x._replace(),
+}
+
+
+def saved(x):
+    buffer = io.BytesIO()
+    torch.save(x, buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("way", COPIES)
+def test_the_pair_survives_copies(way):
+    digits = data.digits("test")
+    twin = COPIES[way](digits)
+    images, labels = twin
+    assert type(twin) is data.Digits and twin.source == digits.source
+    assert torch.equal(images, digits.images) and torch.equal(labels, digits.labels)
+    assert twin._replace(labels=labels[:3], source="three").source == "three"
+    assert twin._replace(images=images[:3]).source == digits.source
+
+
+# --- files of one's own --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gz", [False, True])
+@pytest.mark.parametrize("shape", [(5,), (3, 6, 4), (0, 2, 2)])
+def test_idx_files_of_other_data_sets(tmp_path, gz, shape):
+    values = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    path = tmp_path / "any-name"
+    path.write_bytes(gzip.compress(idx(values)) if gz else idx(values))
+    np.testing.assert_array_equal(data.read_idx(path).numpy(), values)
+    for harm in (path.read_bytes()[:-1], b"", b"<html>", idx(values)[:9], idx(values) + b"1", b"\0\0\x0d" + idx(values)[3:]):
+        path.write_bytes(harm)
+        with pytest.raises(ValueError, match=r"path must name a whole IDX file of bytes, got '.*any-name'"):
+            data.read_idx(path)
+    with pytest.raises(FileNotFoundError):
+        data.read_idx(tmp_path / "nowhere")
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_folder_of_pictures_becomes_bytes(tmp_path):
+    from PIL import Image
+
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 6, 3), dtype=np.uint8)
+    for name, picture in zip(("b.png", "a.PNG"), pixels):
+        Image.fromarray(picture).save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no picture")
+    images = data.read_pictures(tmp_path)
+    np.testing.assert_array_equal(images.numpy(), pixels[::-1].transpose(0, 3, 1, 2))
+    assert data.read_pictures(tmp_path, color=False).shape == (2, 1, 4, 6)
+    assert data.read_pictures(str(tmp_path), size=(8, 3)).shape == (2, 3, 8, 3)
+    (reals,) = take(data.batches(images, 2), 1)
+    assert reals.shape == (2, 3, 4, 6) and reals.min() >= -1
+    Image.new("RGBA", (5, 4), (255, 255, 255, 0)).save(tmp_path / "c.png")  # transparent: black
+    with pytest.raises(ValueError, match=r"size must be given where pictures differ: a.PNG is \(4, 6\), c.png \(4, 5\)"):
+        data.read_pictures(tmp_path)
+    assert data.read_pictures(tmp_path, size=(4, 5))[2].sum() == 0
+    for size in ((0, 4), (4,), (2.0, 3.0)):
+        with pytest.raises(ValueError, match="size must be"):
+            data.read_pictures(tmp_path, size=size)
+    for folder in (tmp_path / "nowhere", tmp_path / "a.PNG"):
+        with pytest.raises(ValueError, match="folder must hold pictures"):
+            data.read_pictures(folder)
 
 
 # --- bytes and floats ----------------------------------------------------------------------------------------------------
