@@ -1,6 +1,7 @@
 """What the library's functions ask of their arguments: one check of each kind, with an error that names the argument."""
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,22 @@ def positive(value: Any, name: str) -> float:
     if isinstance(value, int | float | np.integer | np.floating) and not value > 0:
         raise ValueError(f"{name} must be positive, got {value}.")
     return number(value, name, 1e-100, 1e100)
+
+
+def several(values: Any, name: str, check: Callable[[Any, str], float]) -> list[float]:
+    """The numbers of a sequence, an array or a tensor of one axis, at least one, each checked by ``check(value, name)``.
+
+    Raises:
+        TypeError: values are no sequence of numbers.
+        ValueError: there is none, or as `check`.
+    """
+    if isinstance(values, Tensor | np.ndarray):
+        values = as_values(values, name).tolist()
+    if not isinstance(values, Sequence) or isinstance(values, str):
+        raise TypeError(f"{name} must be a sequence of numbers, got {_shown(values)}.")
+    if len(values) == 0:
+        raise ValueError(f"{name} must hold a number at least, got none.")
+    return [check(value, name) for value in values]
 
 
 def seeded(seed: Any, name: str = "seed") -> torch.Generator:

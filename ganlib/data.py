@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from ganlib.arguments import as_tensor, as_values, number, positive, seeded, whole
+from ganlib.arguments import as_tensor, as_values, number, positive, seeded, several, whole
 from ganlib.mnist import Digits, digits, mnist
 from ganlib.readers import read_idx, read_pictures
 from ganlib.types import Array, Points, Samples
@@ -143,9 +143,9 @@ def gaussian_mixture_1d(
         ValueError: n < 1, means and stds differ in length, or a mean is not finite or a standard deviation not positive.
     """
     n, shuffle = whole(n, "n", 1), seeded(seed)
-    if len(means) != len(stds) or len(means) == 0:
-        raise ValueError(f"means and stds must have one length, at least 1, got {len(means)} and {len(stds)}.")
-    means, stds = [_place(mean, "means") for mean in means], [positive(std, "stds") for std in stds]
+    means, stds = several(means, "means", _place), several(stds, "stds", positive)
+    if len(means) != len(stds):
+        raise ValueError(f"means and stds must have one length, got {len(means)} and {len(stds)}.")
     component = torch.randint(len(means), (n,), generator=shuffle, device="cpu")
     noise = torch.randn(n, generator=shuffle, dtype=torch.float32, device="cpu")
     mean, std = torch.tensor([means, stds], dtype=torch.float32, device="cpu")[:, component]
