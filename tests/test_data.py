@@ -648,7 +648,7 @@ def test_batches_go_on_after_an_interrupt(line):
 
     def trace(frame, event, argument):
         nonlocal lines
-        if event == "line" and frame.f_code.co_name == "send":
+        if event == "line" and frame.f_code.co_name == "send" and frame.f_code.co_filename == data.__file__:
             lines += 1
             if lines == line + 1:
                 raise KeyboardInterrupt
