@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float64
 from torch import Tensor
 
 
@@ -82,6 +83,21 @@ def positive(value: Any, name: str) -> float:
     if isinstance(value, int | float | np.integer | np.floating) and not value > 0:
         raise ValueError(f"{name} must be positive, got {value}.")
     return number(value, name, 1e-100, 1e100)
+
+
+def scalar(value: Any, name: str) -> Float64[Tensor, ""]:
+    """A number, or the one in a tensor or array, as a float64 tensor () on the CPU; a gradient flows through.
+
+    Raises:
+        TypeError: value is no real number.
+        ValueError: it is NaN, or a tensor or array holds another number of numbers.
+    """
+    if not isinstance(value, Tensor | np.ndarray):
+        return torch.tensor(number(value, name), dtype=torch.float64, device="cpu")
+    tensor = as_values(value, name)
+    if tensor.numel() != 1 or tensor.is_complex():
+        raise ValueError(f"{name} must be one real number, got {tensor.dtype} of shape {tuple(tensor.shape)}.")
+    return tensor.reshape(()).cpu().to(torch.float64)
 
 
 def several(values: Any, name: str, check: Callable[[Any, str], float]) -> list[float]:

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, UInt8
 
 from ganlib.arguments import as_values, positive, whole
-from ganlib.style import BLUE, D_COLOR, FAKE, GREEN, GREY, OTHER, PINK, REAL, RED, dress, look
+from ganlib.style import BLUE, D_COLOR, FAKE, GREEN, GREY, OTHER, PINK, REAL, RED, book_look, dress
 from ganlib.types import Array
 
 __all__ = [
@@ -58,7 +58,7 @@ def figure(rows: int = 1, columns: int = 1, height: float = 3.8, width: float = 
 
     rows, columns = whole(rows, "rows", 1, 100), whole(columns, "columns", 1, 100)
     size = positive(width, "width"), positive(height, "height")
-    with look():
+    with book_look():
         made, axes = plt.subplots(rows, columns, figsize=size, **subplots)
     dress(made)
     return made, axes
@@ -75,7 +75,7 @@ def publish(figure: "Figure", alt: str, caption: str = "") -> None:
     Raises:
         ValueError: alt has fewer than 20 characters, or an axis with ticks has no label.
     """
-    with look():
+    with book_look():
         _check_described(figure, alt)
         if caption:
             _write_caption(figure, caption)
@@ -98,7 +98,7 @@ def animate(frames: Sequence["Figure"], alt: str, seconds: float = 4.0, caption:
     if len(sizes) > 1 or not 0 < seconds < 1e6:
         raise ValueError(f"frames must have one size and seconds be positive, got sizes {sorted(sizes)} and {seconds} s.")
     pictures = []
-    with look():
+    with book_look():
         for frame in frames:
             _check_described(frame, alt)
             if caption:

@@ -42,7 +42,7 @@ _inside = False
 
 
 @contextmanager
-def look() -> Iterator[None]:
+def book_look() -> Iterator[None]:
     """Inside, matplotlib's settings are the book's; afterwards they are what they were."""
     import matplotlib
 
@@ -62,7 +62,7 @@ def dress(artist: Any) -> None:
     """From now on whatever a method of this figure or these axes makes is in the book's look, and so are axes made by one.
 
     Titles, legends and texts take their look from matplotlib's settings at the moment they are made, so that each method has
-    to run inside :func:`look`.
+    to run inside :func:`book_look`.
     """
     if "_dressed" not in vars(artist):
         artist._dressed = True
@@ -81,7 +81,7 @@ def _axes_of(artist: Any) -> list[Any]:
 
 def _dressed_call(artist: Any, name: str, *args: Any, **options: Any) -> Any:
     outermost = not _inside
-    with look():
+    with book_look():
         made = getattr(type(artist), name)(artist, *args, **options)
         if outermost:
             dress(artist)
