@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import os
-import secrets
 import sys
 import urllib.request
 import zlib
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ganlib.files import write_whole
 from ganlib.readers import parse_idx, with_sum
 from ganlib.types import ByteImages, Labels
 
@@ -118,7 +118,8 @@ def _mnist_file(name: str, folder: Path | None) -> bytes:
     except ConnectionError as error:
         raise ConnectionError(f"{_what_is_there(name, folder)}{error}") from error
     try:
-        _write_atomically(cached, content)
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(cached, lambda file: file.write(content))
     except OSError as error:  # a full disk or a read-only home must not take away what was fetched
         print(f"{cached} could not be written ({error}); it will be fetched again next time.", file=sys.stderr)
     return content
@@ -184,18 +185,6 @@ def _fetch(url: str, timeout: float = 20.0) -> bytes:
                 blocks.append(block)
                 progress.update(len(block))
     return b"".join(blocks)
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    """A reader of `path` sees the whole file or none, also when two notebooks start at once; its mode follows the umask."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 DIGITS_SOURCE = "the 8x8 digits of scikit-learn, enlarged"

@@ -765,7 +765,7 @@ def test_points_follow_the_seed_and_leave_torchs_generator_alone(draw):
         (lambda: data.gaussian_ring(3, std=0.0), "std must be positive, got 0.0"),
         (lambda: data.gaussian_grid(3, std=-1.0), "std must be positive, got -1.0"),
         (lambda: data.gaussian_mixture_1d(3, (0.0, 1.0), (1.0,)), "one length"),
-        (lambda: data.gaussian_mixture_1d(3, (), ()), "one length"),
+        (lambda: data.gaussian_mixture_1d(3, (), ()), "means must hold a number at least, got none"),
         (lambda: data.gaussian_mixture_1d(3, (0.0,), (0.0,)), "stds must be positive, got 0.0"),
         (lambda: data.gaussian_mixture_1d(3, stds=(float("nan"), 0.5)), "stds must be positive, got nan"),
         (lambda: data.gaussian_mixture_1d(3, (0.0, math.inf)), "means must lie in .* got inf"),
