@@ -67,7 +67,7 @@ def write(
         "experiment": name,
         "configuration": configuration,
         "environment": environment(),
-        f"{clock}_seconds": round(number(seconds, "seconds", 0), 1),
+        f"{clock}_seconds": round(number(seconds, "seconds", 0.0), 1),
     }
     if taken := sorted(record.keys() & figures.keys()):
         raise ValueError(f"figures must not be called {', '.join(taken)}: the record itself uses these names.")
