@@ -3,13 +3,16 @@
 import json
 import os
 import platform
-import tempfile
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+
+from ganlib.arguments import number
+from ganlib.files import write_whole
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -43,7 +46,7 @@ def write(
     Args:
         name: of the experiment, as its file in ``experiments/``.
         configuration: the arguments of its ``main``.
-        figures: what was measured, every seed's.
+        figures: what was measured, every seed's; NumPy's numbers, arrays and tensors are written as numbers and lists.
         seconds: how long it took.
         folder: where to; the package's own by default.
         clock: which clock the seconds are of, "wall" or "processor".
@@ -52,25 +55,36 @@ def write(
         The path written.
 
     Raises:
+        TypeError: figures or configuration hold what JSON does not.
         ValueError: a number is not finite, the clock is no such, or a figure bears the name of one of the record's own entries.
     """
     if clock not in ("wall", "processor"):
         raise ValueError(f'clock must be "wall" or "processor", got {clock!r}.')
+    if not isinstance(figures, dict) or not isinstance(configuration, dict):
+        kinds = f"{type(figures).__name__} and {type(configuration).__name__}"
+        raise TypeError(f"figures and configuration must be dictionaries, got {kinds}.")
     record = {
         "experiment": name,
         "configuration": configuration,
         "environment": environment(),
-        f"{clock}_seconds": round(seconds, 1),
+        f"{clock}_seconds": round(number(seconds, "seconds", 0.0), 1),
     }
     if taken := sorted(record.keys() & figures.keys()):
         raise ValueError(f"figures must not be called {', '.join(taken)}: the record itself uses these names.")
-    text = json.dumps(record | figures, indent=1, allow_nan=False) + "\n"
+    try:
+        text = json.dumps(record | figures, indent=1, allow_nan=False, default=_plain) + "\n"
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"figures and configuration must hold finite numbers, strings and lists of them: {error}") from error
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, suffix=".tmp") as file:
-        file.write(text)
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, folder / f"{name}.json")
+    write_whole(folder / f"{name}.json", lambda file: file.write(text.encode()))
     return folder / f"{name}.json"
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers and arrays, and tensors, as Python's numbers and lists."""
+    if isinstance(value, np.generic | np.ndarray | torch.Tensor):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is none of these")
 
 
 def environment() -> dict[str, Any]:

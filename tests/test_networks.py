@@ -192,11 +192,58 @@ def test_classify_in_pieces_is_classify_at_once():
         (torch.full((2, 1, 28, 28), float("nan")), ValueError, "got values from nan to nan"),
         (torch.zeros(2, 1, 28, 28, dtype=torch.int64), TypeError, "floating point in .* or uint8, got torch.int64"),
         (torch.zeros(2, 28, 28), ValueError, r"\(batch, 1, 28, 28\).*got \(2, 28, 28\)"),
+        (torch.full((2, 1, 28, 28), -1.05), ValueError, "got values from -1.05 to -1.05"),
+        (torch.linspace(-1, 1.002, 784).view(1, 1, 28, 28), ValueError, "got values from -1 to 1.002"),
+        (torch.linspace(-1.002, 1, 784).view(1, 1, 28, 28), ValueError, "got values from -1.002 to 1"),
+        (torch.linspace(0, 1, 784).view(1, 1, 28, 28), ValueError, r"from 0 to 1, as in \[0, 1\]; data.to_float scales bytes"),
+        (torch.zeros(2, 1, 28, 28), ValueError, r"from 0 to 0, as in \[0, 1\]; data.to_float"),
+        (torch.zeros(2, 1, 28, 28, device="meta"), ValueError, 'images must hold values, got a tensor on the device "meta"'),
+        ([[0.0]], TypeError, "images must be a tensor or a NumPy array, got list"),
     ],
 )
 def test_classify_refuses_what_it_would_misread(images, error, words):
     with pytest.raises(error, match=words):
         classify(digit_classifier(), images)
+
+
+@pytest.mark.parametrize("images", [torch.full((2, 1, 28, 28), -1.0), torch.zeros(2, 1, 28, 28, dtype=torch.uint8)])
+def test_classify_takes_black_and_what_rounds_beyond_the_ends(images):
+    features, _ = classify(digit_classifier(), images)
+    assert torch.equal(features[0], features[1])
+    classify(digit_classifier(), torch.linspace(-1.0009, 1.0009, 784).view(1, 1, 28, 28))
+
+
+def test_classify_warns_of_dark_digits_on_white():
+    """Every real digit turned round is noticed, as bytes and as floats; none as it is, nor a half-grey untrained G."""
+    classifier, images = digit_classifier(), data.digits("test").images
+    for inverted in (255 - images, -data.to_float(images), -data.to_float(images).bfloat16(), (255 - images).numpy()):
+        with pytest.warns(UserWarning, match=r"images look like dark digits on white.*hand over -images, or 255 - images"):
+            classify(classifier, inverted)
+    for upright in (images, data.to_float(images), networks.sample(MLPGenerator(), 50)):
+        classify(classifier, upright)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_classify_takes_arrays_and_leaves_everything_as_it_was():
+    classifier, (images, _) = digit_classifier(), data.digits("test")
+    array = images[:20].numpy()
+    for found in (classify(classifier, array), classify(classifier, data.to_float(array).numpy())):
+        assert all(torch.equal(a, b) for a, b in zip(found, classify(classifier, images[:20])))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(classify(classifier, array)[0], found[0])
+    with pytest.raises(ValueError, match="classifier must be in evaluation mode"):
+        classify(classifier.train(), array)
+    with pytest.raises(TypeError, match="classifier must be a DigitClassifier, got Linear"):
+        classify(torch.nn.Linear(1, 1), array)
+    with pytest.raises(TypeError, match=r"batch must be a whole number, got 2.5"):
+        classify(classifier.eval(), array, batch=2.5)
+
+
+def test_the_classifier_leaves_torchs_generator_alone():
+    state = torch.get_rng_state()
+    classifier = digit_classifier()
+    assert torch.equal(torch.get_rng_state(), state)
+    assert {(p.dtype, p.device.type, p.requires_grad) for p in classifier.parameters()} == {(torch.float32, "cpu", True)}
 
 
 def test_samples_depend_on_the_seed_alone():
