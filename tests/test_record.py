@@ -2,18 +2,23 @@
 
 import json
 import platform
+import shutil
+import subprocess
 
 import pytest
 import torch
 
 from ganlib import record
 
+RUN = {"seed": 0, "commit": "abc", "environment": {"torch": "2"}}
+"""What a run says of itself."""
+
 
 def test_written_and_found(tmp_path):
-    path = record.write("trial", {"seed": 0}, {"loss": [1.5, 2.0]}, 12.345, folder=tmp_path / "new")
+    path = record.write("trial", {"seed": 0}, {"runs": [RUN], "loss": [1.5, 2.0]}, 12.345, folder=tmp_path / "new")
     assert path == tmp_path / "new" / "trial.json"
     content = json.loads(path.read_text())
-    assert list(content) == ["experiment", "configuration", "environment", "wall_seconds", "loss"]
+    assert list(content) == ["experiment", "configuration", "environment", "wall_seconds", "runs", "loss"]
     assert content["experiment"] == "trial"
     assert content["configuration"] == {"seed": 0}
     assert content["wall_seconds"] == 12.3
@@ -24,7 +29,7 @@ def test_written_and_found(tmp_path):
 
 
 def test_the_clock_is_named(tmp_path):
-    path = record.write("trial", {}, {}, 7.0, folder=tmp_path, clock="processor")
+    path = record.write("trial", {}, RUN, 7.0, folder=tmp_path, clock="processor")
     content = json.loads(path.read_text())
     assert content["processor_seconds"] == 7.0 and "wall_seconds" not in content
     with pytest.raises(ValueError, match=r"clock must be .*, got 'sun'"):
@@ -44,13 +49,20 @@ def test_environment():
 @pytest.mark.parametrize(
     ("figures", "error", "words"),
     [
-        ({"loss": float("nan")}, ValueError, "not JSON compliant"),
-        ({"loss": torch.zeros(2)}, TypeError, "Tensor"),
+        (RUN | {"loss": float("nan")}, ValueError, "not JSON compliant"),
+        (RUN | {"loss": torch.zeros(2)}, TypeError, "Tensor"),
         ({"wall_seconds": 1, "configuration": {}}, ValueError, "must not be called configuration, wall_seconds"),
+        ({"loss": 1.0}, ValueError, "must hold a run that says its seed, commit, environment"),
+        (
+            {"rows": {"a": [RUN, {"seed": 1, "loss": 2.0}]}},
+            ValueError,
+            "must say its commit, environment; one has only seed, loss",
+        ),
+        ({"seed": 0}, ValueError, "must say its commit; one"),
     ],
 )
 def test_a_bad_record_leaves_the_old_one(tmp_path, figures, error, words):
-    path = record.write("trial", {}, {"loss": 1.0}, 1.0, folder=tmp_path)
+    path = record.write("trial", {}, RUN | {"loss": 1.0}, 1.0, folder=tmp_path)
     before = path.read_bytes()
     with pytest.raises(error, match=words):
         record.write("trial", {}, figures, 1.0, folder=tmp_path)
@@ -65,7 +77,31 @@ def test_every_shipped_record_has_its_provenance():
         content = record.read(name)
         assert content["experiment"] == name
         assert content.get("wall_seconds", content.get("processor_seconds")) > 0
-        assert {"python", "torch", "machine"} <= set(content["environment"])
+        figures = {key: value for key, value in content.items() if key not in ("configuration", "environment")}
+        runs = list(record._runs_in(figures))
+        assert runs
+        for run in runs:
+            said = run | ({"environment": content["environment"]} if run is figures else {})
+            assert {"python", "torch", "machine"} <= set(said["environment"]), name
+            assert "seed" in said and len(said["commit"].rstrip("+")) == 40, name
+
+
+def test_the_commit_says_whether_code_differs_from_it(tmp_path, monkeypatch):
+    """In a repository of its own: a record that is written again is no change of the code, a line of Python is."""
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    (tmp_path / "ganlib").mkdir()
+    shutil.copy(record.__file__, tmp_path / "ganlib" / "record.py")
+    (tmp_path / "ganlib" / "x.json").write_text("1")
+    monkeypatch.setattr(record, "__file__", str(tmp_path / "ganlib" / "record.py"))
+    assert record.commit() == "unknown"
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, *command], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    (tmp_path / "ganlib" / "x.json").write_text("2")
+    assert record.commit() == head
+    (tmp_path / "ganlib" / "record.py").write_text("1")
+    assert record.commit() == head + "+"
+    assert record.provenance(3) == {"seed": 3, "commit": head + "+", "environment": record.environment()}
 
 
 def test_what_is_not_there():

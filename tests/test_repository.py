@@ -49,7 +49,8 @@ MAY_IMPORT = {
     "training": {"types"},
     "checkpoints": {"training"},
     "show": set(),
-    "record": set(),
+    "files": set(),
+    "record": {"files"},
 }
 
 
