@@ -107,7 +107,11 @@ class Checked:
         if self.needs_reals and real_logits is None:
             raise ValueError(f"{self.__name__} needs real_logits, a tensor of shape (batch,), got None.")
         check_logits(real_logits, fake_logits)
-        return self.loss(_in_single(real_logits), _in_single(fake_logits))
+        value = self.loss(_in_single(real_logits), _in_single(fake_logits))
+        if not isinstance(value, Tensor) or value.ndim:
+            found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise ValueError(f"{self.__name__} must return a tensor of shape (), the mean over the batch, got {found}.")
+        return value
 
 
 def _in_single(logits: Tensor | None) -> Tensor | None:

@@ -1,8 +1,11 @@
 """The recorded runs: what an experiment writes to ``ganlib/results/NAME.json`` and a notebook reads."""
 
+import functools
 import json
 import os
 import platform
+import subprocess
+from collections.abc import Iterator
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +18,7 @@ from ganlib.arguments import number
 from ganlib.files import write_whole
 
 RESULTS = Path(__file__).parent / "results"
+PROVENANCE = ("seed", "commit", "environment")
 
 
 def read(name: str) -> dict[str, Any]:
@@ -46,7 +50,8 @@ def write(
     Args:
         name: of the experiment, as its file in ``experiments/``.
         configuration: the arguments of its ``main``.
-        figures: what was measured, every seed's; NumPy's numbers, arrays and tensors are written as numbers and lists.
+        figures: what was measured, every seed's; NumPy's numbers and arrays, and tensors, become numbers and lists. Each run in
+            them bears its :func:`provenance`; where the figures are those of a single run, they bear it themselves.
         seconds: how long it took.
         folder: where to; the package's own by default.
         clock: which clock the seconds are of, "wall" or "processor".
@@ -56,7 +61,8 @@ def write(
 
     Raises:
         TypeError: figures or configuration hold what JSON does not.
-        ValueError: a number is not finite, the clock is no such, or a figure bears the name of one of the record's own entries.
+        ValueError: a number is not finite, the clock is no such, a figure bears the name of one of the record's own entries,
+            no run is among the figures, or one does not say its seed, commit and environment.
     """
     if clock not in ("wall", "processor"):
         raise ValueError(f'clock must be "wall" or "processor", got {clock!r}.')
@@ -69,10 +75,16 @@ def write(
         "environment": environment(),
         f"{clock}_seconds": round(number(seconds, "seconds", 0.0), 1),
     }
-    if taken := sorted(record.keys() & figures.keys()):
+    if taken := sorted((record.keys() - {"environment"}) & figures.keys()):
         raise ValueError(f"figures must not be called {', '.join(taken)}: the record itself uses these names.")
+    record |= figures
+    if not (runs := list(_runs_in(figures))):
+        raise ValueError(f"figures must hold a run that says its {', '.join(PROVENANCE)}; none does.")
+    for run in runs:
+        if missing := [name for name in PROVENANCE if name not in (record if run is figures else run)]:
+            raise ValueError(f"each run among the figures must say its {', '.join(missing)}; one has only {', '.join(run)}.")
     try:
-        text = json.dumps(record | figures, indent=1, allow_nan=False, default=_plain) + "\n"
+        text = json.dumps(record, indent=1, allow_nan=False, default=_plain) + "\n"
     except (TypeError, ValueError) as error:
         raise type(error)(f"figures and configuration must hold finite numbers, strings and lists of them: {error}") from error
     folder.mkdir(parents=True, exist_ok=True)
@@ -85,6 +97,34 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic | np.ndarray | torch.Tensor):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} is none of these")
+
+
+def _runs_in(figures: Any) -> Iterator[dict[str, Any]]:
+    """Every dictionary in a structure that bears at least one entry of a run's provenance."""
+    if isinstance(figures, dict):
+        if figures.keys() & set(PROVENANCE):
+            yield figures
+        figures = list(figures.values())
+    if isinstance(figures, list | tuple):
+        for entry in figures:
+            yield from _runs_in(entry)
+
+
+def provenance(seed: int | list[int] | None) -> dict[str, Any]:
+    """What a run says of itself: its seed (None where nothing is drawn), the commit of the code and the environment."""
+    return {"seed": seed, "commit": commit(), "environment": environment()}
+
+
+@functools.cache  # as it was when it was first asked: files may change under a process that computes for an hour
+def commit() -> str:
+    """The commit that this code is at, with "+" if code tracked by git differs from it; "unknown" outside a repository."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", ":/*.py", ":/*.cpp"], capture_output=True).returncode
+    return head + "+" * (changed != 0)
 
 
 def environment() -> dict[str, Any]:

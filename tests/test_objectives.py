@@ -259,3 +259,11 @@ def test_an_objective_of_ones_own():
     assert game.d_loss(torch.tensor([2.0]), torch.tensor([3.0])) == 6
     with pytest.raises(ValueError, match="one length"):
         game.d_loss(torch.zeros(2), torch.zeros(3))
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(("loss", "found"), [(lambda r, f: f, r"\(3,\)"), (lambda r, f: f.mean().item(), "float")])
+def test_a_loss_that_is_no_scalar_is_refused(loss, found):
+    game = objectives.Objective(objectives.minimax_d_loss, loss)
+    with pytest.raises(ValueError, match=rf"<lambda> must return a tensor of shape \(\), the mean over the batch, got {found}"):
+        game.g_loss(None, torch.zeros(3))

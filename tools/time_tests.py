@@ -24,13 +24,14 @@ def durations(report: Path) -> dict[str, float]:
 
 
 def main() -> None:
+    provenance = {name: value for name, value in record.provenance(seed=None).items() if name != "environment"}
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-m", "decides", f"--junitxml={report}", "tests"], cwd=ROOT, check=True
         )
         tests = durations(report)
-    record.write("test_times", {"selection": "-m decides"}, {"tests": tests}, sum(tests.values()))
+    record.write("test_times", {"selection": "-m decides"}, {"tests": tests} | provenance, sum(tests.values()))
 
 
 if __name__ == "__main__":
