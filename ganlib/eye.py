@@ -1,11 +1,16 @@
 """The book's eye for digits: the small classifier in whose features distances on MNIST are measured."""
 
+import warnings
+from typing import Any
+
 import torch
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from ganlib.arguments import as_values, whole
 from ganlib.data import to_float
 from ganlib.shipped import shipped_weights
-from ganlib.types import ByteImages, Features, Images
+from ganlib.types import Array, Features, Images
 
 
 class DigitClassifier(nn.Module):
@@ -46,42 +51,83 @@ def _check_digits(images: Tensor) -> None:
 
 
 def digit_classifier() -> DigitClassifier:
-    """The trained classifier, in evaluation mode on the CPU; its test accuracy stands in ``results/digit_classifier.json``.
+    """The trained classifier in float32, in evaluation mode on the CPU; ``results/digit_classifier.json`` has its accuracy.
 
     The file is safetensors, so no code is executed, and its SHA-256 is compared with ``weights/manifest.json``.
 
     Raises:
         ValueError: the file's sum is another one.
     """
-    classifier = DigitClassifier()
-    classifier.load_state_dict(shipped_weights("digit_classifier.safetensors"))
+    weights = {name: weight.float() for name, weight in shipped_weights("digit_classifier.safetensors").items()}
+    with torch.device("meta"):  # no weights of its own: torch's random generator is left alone
+        classifier = DigitClassifier()
+    classifier.load_state_dict(weights, assign=True)
     return classifier.eval()
 
 
-@torch.no_grad()
-def classify(classifier: DigitClassifier, images: Images | ByteImages, batch: int = 1000) -> tuple[Features, Tensor]:
-    """Features (n, 64) and class probabilities (n, 10) of images, batch by batch.
+def classify(
+    classifier: DigitClassifier,
+    images: Float[Array, "batch channel height width"] | UInt8[Array, "batch channel height width"],
+    batch: int = 1000,
+) -> tuple[Features, Tensor]:
+    """Features (n, 64) and class probabilities (n, 10) of images, batch by batch, on the classifier's device.
+
+    Floats that are nowhere below 0 are refused: they are most likely in [0, 1], where the classifier would take black for grey.
+    So is a set that is 0 everywhere, black in one scale and grey in the other; the bytes of :func:`ganlib.data.to_uint8` leave
+    no doubt. A set that is -1 everywhere is black in both, and taken.
 
     Args:
-        classifier: what :func:`digit_classifier` returns.
-        images: (n, 1, 28, 28), floats in [-1, 1] or uint8.
+        classifier: what :func:`digit_classifier` returns; it must be in evaluation mode.
+        images: (n, 1, 28, 28), floats in [-1, 1] or uint8, light digits on black, a tensor or a NumPy array.
         batch: images a forward pass.
 
     Raises:
-        TypeError: images are neither floating point nor uint8.
-        ValueError: images are not (n, 1, 28, 28) with n >= 1, or are floats more than 0.001 outside [-1, 1].
+        TypeError: images are neither floating point nor uint8, classifier is no such network, or batch is no whole number.
+        ValueError: images are not (n, 1, 28, 28) with n >= 1, are floats more than 0.001 outside [-1, 1] or nowhere below 0,
+            batch < 1, or the classifier is in training mode.
+
+    Warns:
+        UserWarning: the borders of the images are light, as of dark digits on white.
     """
+    images, batch = as_values(images, "images").detach(), whole(batch, "batch", 1)
     _check_digits(images)
-    if images.is_floating_point():
-        low, high = (bound.item() for bound in images.aminmax())
-        if not (low >= -1.001 and high <= 1.001):  # half precision may round beyond 1; nan fails both comparisons
-            values = f"from {low:.4g} to {high:.4g}"
-            raise ValueError(f"images must lie in [-1, 1], got values {values}; data.to_float scales bytes.")
-    elif images.dtype != torch.uint8:
-        raise TypeError(f"images must be floating point in [-1, 1] or uint8, got {images.dtype}.")
-    rows = []
-    for chunk in images.split(batch):
-        chunk = to_float(chunk) if chunk.dtype == torch.uint8 else chunk.float()
-        features = classifier.features(chunk)
-        rows.append((features, classifier.head(features).softmax(dim=1)))
+    _check_scale(images)
+    _check_classifier(classifier)
+    weight, rows = next(classifier.parameters()), []
+    with torch.no_grad(), torch.autocast(weight.device.type, enabled=False):
+        for chunk in images.split(batch):
+            chunk = (to_float(chunk) if chunk.dtype == torch.uint8 else chunk).to(weight.device, weight.dtype)
+            features = classifier.features(chunk)
+            rows.append((features, classifier.head(features).softmax(dim=1)))
     return torch.cat([features for features, _ in rows]), torch.cat([probs for _, probs in rows])
+
+
+def _check_scale(images: Tensor) -> None:
+    if images.dtype != torch.uint8 and not images.is_floating_point():
+        raise TypeError(f"images must be floating point in [-1, 1] or uint8, got {images.dtype}.")
+    values = images.float() if images.is_floating_point() and images.dtype.itemsize < 4 else images
+    low, high = (bound.item() for bound in values.aminmax())
+    if images.dtype != torch.uint8:
+        if not (low >= -1.001 and high <= 1.001):  # half precision may round beyond 1; nan fails both comparisons
+            found = f"from {low:.4g} to {high:.4g}"
+            raise ValueError(f"images must lie in [-1, 1], got values {found}; data.to_float scales bytes.")
+        if low >= 0:
+            found = f"from {low:.4g} to {high:.4g}, as in [0, 1]"
+            raise ValueError(
+                f"images must lie in [-1, 1], got values {found}; data.to_float scales bytes, and 2 * images - 1 these."
+            )
+    border = torch.cat([values[..., [0, -1], :].flatten(1), values[..., [0, -1]].flatten(1)], dim=1)
+    light = border.float().mean().item()
+    if light > (191 if images.dtype == torch.uint8 else 0.5):
+        warnings.warn(
+            f"images look like dark digits on white, their borders being {light:.3g} on average; the classifier knows light "
+            "digits on black: hand over -images, or 255 - images of bytes.",
+            stacklevel=3,
+        )
+
+
+def _check_classifier(classifier: Any) -> None:
+    if not (isinstance(classifier, nn.Module) and hasattr(classifier, "features") and hasattr(classifier, "head")):
+        raise TypeError(f"classifier must be a DigitClassifier, got {type(classifier).__name__}.")
+    if classifier.training:
+        raise ValueError("classifier must be in evaluation mode, where it drops no units; classifier.eval() puts it there.")

@@ -3,19 +3,19 @@
 import gzip
 import hashlib
 import os
-import struct
 import sys
-import tempfile
 import urllib.request
 import zlib
 from functools import cache
 from http.client import HTTPException
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from ganlib.files import write_whole
+from ganlib.readers import parse_idx, with_sum
 from ganlib.types import ByteImages, Labels
 
 # SHA-256 of the four files of MNIST (LeCun, Cortes and Burges) once decompressed.
@@ -26,6 +26,11 @@ MNIST_SHA256 = {
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 PREFIXES = {"train": "train", "test": "t10k"}
+
+
+def _check(split: str) -> None:
+    if split not in ["train", "test"]:
+        raise ValueError(f'split must be "train" or "test", got {split!r}.')
 
 
 class _Pair(NamedTuple):
@@ -43,29 +48,37 @@ class Digits(_Pair):
         digits.source = source
         return digits
 
+    def __getnewargs__(self) -> tuple[Any, ...]:  # what copy and pickle make the new one of
+        return (*self, self.source)
+
+    def _replace(self, **changes: Any) -> "Digits":
+        return Digits(**self._asdict() | {"source": self.source} | changes)
+
+    __replace__ = _replace
+
 
 def mnist(split: str = "train", root: str | Path | None = None, fallback: bool = True) -> Digits:
     """MNIST as ``(images uint8 (N, 1, 28, 28), labels int64 (N,))``, N = 60,000 for "train" and 10,000 for "test".
 
-    Looked for in turn: ``root``, or the folder that ``$GANLIB_DATA`` names (raw or .gz IDX files under ``MNIST/raw/``, read
-    only); the user's cache folder; torchvision's mirrors, from which they go to the cache. Every file's SHA-256 is
-    verified. With none of these within reach, :func:`digits` stands in and a line on standard error says so.
+    Looked for in turn: ``root``, or the folder that ``$GANLIB_DATA`` names (plain or gzipped IDX files, read only); the user's
+    cache folder; torchvision's mirrors, from which they go to the cache. Every file's SHA-256 is verified. With none of
+    these within reach, :func:`digits` stands in and a line on standard error says so.
 
     Args:
         split: "train" or "test".
-        root: folder that holds ``MNIST/raw/``; it takes the place of ``$GANLIB_DATA``.
+        root: folder that holds the files, or ``MNIST/`` or ``MNIST/raw/`` with them; it takes the place of ``$GANLIB_DATA``.
         fallback: False raises instead of handing out the stand-in.
 
     Returns:
         A pair that unpacks to images and labels; ``.source`` is "MNIST" or the name of the stand-in.
 
     Raises:
+        OSError: a file in ``root`` or ``$GANLIB_DATA`` cannot be read.
         ValueError: split is unknown, ``root`` or ``$GANLIB_DATA`` is no folder, or a file in it is damaged (both sums are
             named).
         ConnectionError: no files, no network and ``fallback=False``.
     """
-    if split not in PREFIXES:
-        raise ValueError(f'split must be "train" or "test", got {split!r}.')
+    _check(split)
     if root is None:
         root = os.environ.get("GANLIB_DATA")
     folder = None if root is None else Path(root).expanduser()
@@ -79,60 +92,67 @@ def mnist(split: str = "train", root: str | Path | None = None, fallback: bool =
         stand_in = digits(split)
         print(f"MNIST is out of reach ({error}); using {stand_in.source} instead.", file=sys.stderr)
         return stand_in
-    return Digits(_parse_idx(images).unsqueeze(1), _parse_idx(labels).long(), "MNIST")
+    return Digits(parse_idx(images).unsqueeze(1), parse_idx(labels).long(), "MNIST")
 
 
 def _mnist_file(name: str, folder: Path | None) -> bytes:
     """The verified content of one IDX file: from the reader's folder, from the cache, or from the network."""
+    damaged = []
     for path in _candidates(name, folder):
-        if path.is_file():
-            content = _read(path)
-            found = hashlib.sha256(content).hexdigest()
-            if found != MNIST_SHA256[name]:
-                raise ValueError(f"{path} is damaged: its SHA-256 is {found}, expected {MNIST_SHA256[name]}.")
-            return content
-    cached = _cache() / name
-    if cached.is_file():
-        content = _read(cached)
-        found = hashlib.sha256(content).hexdigest()
+        content, found = with_sum(path)
         if found == MNIST_SHA256[name]:
             return content
-        print(
-            f"{cached} is damaged: its SHA-256 is {found}, expected {MNIST_SHA256[name]}; fetching it again.", file=sys.stderr
-        )
-    content = _download(name)
+        damaged.append(_damage(name, path, found))
+    if damaged:
+        raise ValueError("; ".join(damaged) + ".")
+    cached = _cache() / name
     try:
-        _write_atomically(cached, content)
+        content, found = with_sum(cached)
+        if found == MNIST_SHA256[name]:
+            return content
+        print(f"{_damage(name, cached, found)}; fetching it again.", file=sys.stderr)
+    except OSError:  # absent, or another user's
+        pass
+    try:
+        content = _download(name)
+    except ConnectionError as error:
+        raise ConnectionError(f"{_what_is_there(name, folder)}{error}") from error
+    try:
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(cached, lambda file: file.write(content))
     except OSError as error:  # a full disk or a read-only home must not take away what was fetched
         print(f"{cached} could not be written ({error}); it will be fetched again next time.", file=sys.stderr)
     return content
 
 
+def _damage(name: str, path: Path, found: str) -> str:
+    return f"{path} is damaged: its SHA-256 is {found}, expected {MNIST_SHA256[name]}"
+
+
 def _candidates(name: str, folder: Path | None) -> list[Path]:
+    """Files that could be it: under torchvision's name, or with points or capitals, in the places where people keep them."""
     if folder is None:
         return []
     if not folder.is_dir():
         raise ValueError(f"root (or $GANLIB_DATA) must be a folder, got {str(folder)!r}.")
-    return [folder / "MNIST" / "raw" / name, folder / "MNIST" / "raw" / f"{name}.gz"]
+    inner = [path for path in sorted(folder.iterdir()) if path.name.lower() == "mnist" and path.is_dir()]
+    places = [place for path in (*inner, folder) for place in (path / "raw", path) if place.is_dir()]
+    files = [path for place in places for path in sorted(place.iterdir()) if path.is_file()]
+    return [path for path in files if path.name.lower().removesuffix(".gz").replace(".", "-") == name]
+
+
+def _what_is_there(name: str, folder: Path | None) -> str:
+    if folder is None:
+        return ""
+    found = sorted(path.name for path in folder.iterdir())
+    shown = ", ".join(found[:10]) + ", and more" * (len(found) > 10)
+    return f"{folder} holds no {name}[.gz], nor do MNIST/raw and MNIST in it; it holds {shown or 'nothing'}; "
 
 
 def _cache() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("ganlib") / "MNIST" / "raw"
-
-
-def _read(path: Path) -> bytes:
-    content = path.read_bytes()
-    if path.suffix != ".gz":
-        return content
-    try:
-        return gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:  # no gzip file at all, cut short, or garbled
-        found = hashlib.sha256(content).hexdigest()
-        raise ValueError(
-            f"{path} is damaged ({error}): its SHA-256 is {found}; once decompressed it should be {MNIST_SHA256[path.stem]}."
-        ) from error
 
 
 def _download(name: str) -> bytes:
@@ -167,26 +187,6 @@ def _fetch(url: str, timeout: float = 20.0) -> bytes:
     return b"".join(blocks)
 
 
-def _write_atomically(path: Path, content: bytes) -> None:
-    """A reader of `path` sees the whole file or none, also when two notebooks start at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        try:
-            file.write(content)
-            file.close()
-            os.replace(file.name, path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
-
-
-def _parse_idx(content: bytes) -> Tensor:
-    """An IDX file of bytes as a uint8 tensor: two zeros, 8 for "unsigned byte", the number of axes, their sizes, the data."""
-    axes = content[3]
-    shape = struct.unpack(f">{axes}I", content[4 : 4 + 4 * axes])
-    return torch.frombuffer(bytearray(content[4 + 4 * axes :]), dtype=torch.uint8).reshape(shape)
-
-
 DIGITS_SOURCE = "the 8x8 digits of scikit-learn, enlarged"
 
 
@@ -203,8 +203,7 @@ def digits(split: str = "train") -> Digits:
     Raises:
         ValueError: split is unknown.
     """
-    if split not in PREFIXES:
-        raise ValueError(f'split must be "train" or "test", got {split!r}.')
+    _check(split)
     images, labels = _all_digits()
     part = slice(None, 1347) if split == "train" else slice(1347, None)
     return Digits(images[part].clone(), labels[part].clone(), DIGITS_SOURCE)
@@ -215,8 +214,8 @@ def _all_digits() -> tuple[Tensor, Tensor]:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    small = torch.tensor(bunch.images / 16.0, dtype=torch.float32)
-    return torch.stack([_as_mnist(image) for image in small]).unsqueeze(1), torch.tensor(bunch.target).long()
+    small = torch.from_numpy(bunch.images / 16.0).to(torch.float32)
+    return torch.stack([_as_mnist(image) for image in small]).unsqueeze(1), torch.from_numpy(bunch.target).long()
 
 
 def _as_mnist(image: Tensor) -> Tensor:
@@ -229,8 +228,8 @@ def _as_mnist(image: Tensor) -> Tensor:
     corner = []
     for axis in (0, 1):
         mass = large.sum(dim=1 - axis)
-        centre = float((mass * torch.arange(len(mass))).sum() / mass.sum())
+        centre = float((mass * torch.arange(len(mass), device=mass.device)).sum() / mass.sum())
         corner.append(min(max(round(13.5 - centre), 0), 28 - size[axis]))
-    canvas = torch.zeros(28, 28)
+    canvas = torch.zeros(28, 28, dtype=torch.float32, device=large.device)
     canvas[corner[0] : corner[0] + size[0], corner[1] : corner[1] + size[1]] = large
     return (canvas * 255).round().to(torch.uint8)

@@ -7,8 +7,8 @@ rounds 1 - D to zero. The formula as printed stands beside each line. Higher log
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
 
+import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
@@ -92,22 +92,37 @@ def check_logits(real_logits: Tensor | None, fake_logits: Tensor) -> None:
         raise ValueError(f"real_logits are on {real_logits.device}, fake_logits on {fake_logits.device}: expected one device.")
 
 
-def _checked(loss: Loss, needs_reals: bool) -> Loss:
-    @wraps(loss)
-    def checked_loss(real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
-        if needs_reals and real_logits is None:
-            raise ValueError(f"{loss.__name__} needs real_logits, a tensor of shape (batch,), got None.")
-        check_logits(real_logits, fake_logits)
-        return loss(real_logits, fake_logits)
+@dataclass(frozen=True)
+class Checked:
+    """A loss whose arguments are checked at each call; logits of half precision are brought to float32 first."""
 
-    return checked_loss
+    loss: Loss
+    needs_reals: bool
+
+    @property
+    def __name__(self) -> str:
+        return getattr(self.loss, "__name__", type(self.loss).__name__)
+
+    def __call__(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+        if self.needs_reals and real_logits is None:
+            raise ValueError(f"{self.__name__} needs real_logits, a tensor of shape (batch,), got None.")
+        check_logits(real_logits, fake_logits)
+        return self.loss(_in_single(real_logits), _in_single(fake_logits))
+
+
+def _in_single(logits: Tensor | None) -> Tensor | None:
+    return logits.to(torch.float32) if logits is not None and logits.dtype.itemsize < 4 else logits
 
 
 @dataclass(frozen=True)
 class Objective:
     """A game as two losses of (real_logits, fake_logits), both minimised; their arguments are checked at each call.
 
-    ``needs_reals`` says that G's loss looks at reals too; otherwise ``g_loss(None, fake_logits)`` is enough.
+    ``needs_reals`` says that G's loss looks at reals too; otherwise ``g_loss(None, fake_logits)`` is enough. Losses of logits
+    in half precision are computed in float32. An objective made of named functions can be pickled.
+
+    Raises:
+        TypeError: a loss is no function.
     """
 
     d_loss: Loss
@@ -115,8 +130,12 @@ class Objective:
     needs_reals: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "d_loss", _checked(self.d_loss, needs_reals=True))
-        object.__setattr__(self, "g_loss", _checked(self.g_loss, needs_reals=self.needs_reals))
+        for name, needs_reals in (("d_loss", True), ("g_loss", self.needs_reals)):
+            loss = getattr(self, name)
+            if not callable(loss):
+                raise TypeError(f"{name} must be a function of (real_logits, fake_logits), got {type(loss).__name__}.")
+            loss = loss.loss if isinstance(loss, Checked) else loss  # of another objective
+            object.__setattr__(self, name, Checked(loss, needs_reals))
 
 
 minimax = Objective(minimax_d_loss, minimax_g_loss)

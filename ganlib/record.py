@@ -11,8 +11,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from ganlib.arguments import number
 from ganlib.files import write_whole
 
 RESULTS = Path(__file__).parent / "results"
@@ -48,8 +50,8 @@ def write(
     Args:
         name: of the experiment, as its file in ``experiments/``.
         configuration: the arguments of its ``main``.
-        figures: what was measured, every seed's. Each run in them bears its :func:`provenance`; where the figures are those
-            of a single run, they bear it themselves.
+        figures: what was measured, every seed's; NumPy's numbers, arrays and tensors are written as numbers and lists. Each run
+            in them bears its :func:`provenance`; where the figures are those of a single run, they bear it themselves.
         seconds: how long it took.
         folder: where to; the package's own by default.
         clock: which clock the seconds are of, "wall" or "processor".
@@ -58,16 +60,20 @@ def write(
         The path written.
 
     Raises:
+        TypeError: figures or configuration hold what JSON does not.
         ValueError: a number is not finite, the clock is no such, a figure bears the name of one of the record's own entries,
             no run is among the figures, or one does not say its seed, commit and environment.
     """
     if clock not in ("wall", "processor"):
         raise ValueError(f'clock must be "wall" or "processor", got {clock!r}.')
+    if not isinstance(figures, dict) or not isinstance(configuration, dict):
+        kinds = f"{type(figures).__name__} and {type(configuration).__name__}"
+        raise TypeError(f"figures and configuration must be dictionaries, got {kinds}.")
     record = {
         "experiment": name,
         "configuration": configuration,
         "environment": environment(),
-        f"{clock}_seconds": round(seconds, 1),
+        f"{clock}_seconds": round(number(seconds, "seconds", 0.0), 1),
     }
     if taken := sorted((record.keys() - {"environment"}) & figures.keys()):
         raise ValueError(f"figures must not be called {', '.join(taken)}: the record itself uses these names.")
@@ -77,10 +83,20 @@ def write(
     for run in runs:
         if missing := [name for name in PROVENANCE if name not in (record if run is figures else run)]:
             raise ValueError(f"each run among the figures must say its {', '.join(missing)}; one has only {', '.join(run)}.")
-    text = json.dumps(record, indent=1, allow_nan=False) + "\n"
+    try:
+        text = json.dumps(record, indent=1, allow_nan=False, default=_plain) + "\n"
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"figures and configuration must hold finite numbers, strings and lists of them: {error}") from error
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / f"{name}.json", lambda file: file.write(text.encode()))
     return folder / f"{name}.json"
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers and arrays, and tensors, as Python's numbers and lists."""
+    if isinstance(value, np.generic | np.ndarray | torch.Tensor):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is none of these")
 
 
 def _runs_in(figures: Any) -> Iterator[dict[str, Any]]:

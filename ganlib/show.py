@@ -14,55 +14,54 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from jaxtyping import Float, UInt8
+
+from ganlib.arguments import as_values, positive, whole
+from ganlib.style import BLUE, D_COLOR, FAKE, GREEN, GREY, OTHER, PINK, REAL, RED, book_look, dress
+from ganlib.types import Array
+
+__all__ = [
+    "BLUE",
+    "D_COLOR",
+    "FAKE",
+    "GREEN",
+    "GREY",
+    "OTHER",
+    "PINK",
+    "REAL",
+    "RED",
+    "animate",
+    "figure",
+    "image_grid",
+    "machine",
+    "publish",
+]
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from PIL import Image
 
-GREY = "#7b7b7b"
-# Okabe and Ito's palette, less the hues that vanish on white or on black. Their roles are fixed throughout the book.
-BLUE, GREEN, RED, PINK = "#0f7fc9", "#009e73", "#d55e00", "#cc79a7"
-REAL, FAKE, D_COLOR, OTHER = GREY, GREEN, BLUE, RED
-
-STYLE = {
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "savefig.facecolor": "none",
-    "figure.dpi": 100,
-    "font.size": 13,
-    "axes.titlesize": 13,
-    "axes.labelsize": 13,
-    "xtick.labelsize": 12,
-    "ytick.labelsize": 12,
-    "legend.fontsize": 12,
-    "legend.frameon": False,
-    "lines.linewidth": 2.2,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.prop_cycle": "cycler('color', ['#0f7fc9', '#d55e00', '#009e73', '#cc79a7', '#7b7b7b'])",
-    **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color"), GREY),
-    "grid.color": GREY,
-    "grid.alpha": 0.3,
-    "figure.constrained_layout.use": True,
-    "figure.max_open_warning": 0,  # the frames of an animation are open together
-}
-
-_before: dict[str, Any] = {}  # the caller's own settings, put back when a figure is shown
-
 
 def figure(rows: int = 1, columns: int = 1, height: float = 3.8, width: float = 6.4, **subplots: Any) -> tuple["Figure", Any]:
     """A figure in the book's look and its axes, as ``matplotlib.pyplot.subplots`` returns them; sizes in inches.
 
     6.4 inches are the width of a text column: on a phone the figure shrinks to little over half, and its 13-point text
-    stays readable. For more panels add rows rather than columns.
+    stays readable. For more panels add rows rather than columns. matplotlib's settings stay the caller's own; what is drawn on
+    this figure later has the book's look too.
+
+    Raises:
+        TypeError: rows or columns is no whole number, or height or width no number.
+        ValueError: rows or columns is not in 1..100, or a size is not positive.
     """
     import matplotlib.pyplot as plt
 
-    _before.update({name: plt.rcParams[name] for name in STYLE if name not in _before})
-    plt.rcParams.update(STYLE)  # until the figure is shown: text and legends that the caller adds take their look from it too
-    return plt.subplots(rows, columns, figsize=(width, height), **subplots)
+    rows, columns = whole(rows, "rows", 1, 100), whole(columns, "columns", 1, 100)
+    size = positive(width, "width"), positive(height, "height")
+    with book_look():
+        made, axes = plt.subplots(rows, columns, figsize=size, **subplots)
+    dress(made)
+    return made, axes
 
 
 def publish(figure: "Figure", alt: str, caption: str = "") -> None:
@@ -76,10 +75,12 @@ def publish(figure: "Figure", alt: str, caption: str = "") -> None:
     Raises:
         ValueError: alt has fewer than 20 characters, or an axis with ticks has no label.
     """
-    _check_described(figure, alt)
-    if caption:
-        _write_caption(figure, caption)
-    _display(_png(figure), f"{alt} {caption}".strip())
+    with book_look():
+        _check_described(figure, alt)
+        if caption:
+            _write_caption(figure, caption)
+        png = _png(figure)
+    _display(png, f"{alt} {caption}".strip())
 
 
 def animate(frames: Sequence["Figure"], alt: str, seconds: float = 4.0, caption: str = "") -> None:
@@ -94,14 +95,15 @@ def animate(frames: Sequence["Figure"], alt: str, seconds: float = 4.0, caption:
     if not frames:
         raise ValueError("frames must hold at least one figure, got none.")
     sizes = {tuple(map(float, frame.get_size_inches())) for frame in frames}
-    if len(sizes) > 1 or seconds <= 0:
+    if len(sizes) > 1 or not 0 < seconds < 1e6:
         raise ValueError(f"frames must have one size and seconds be positive, got sizes {sorted(sizes)} and {seconds} s.")
     pictures = []
-    for frame in frames:
-        _check_described(frame, alt)
-        if caption:
-            _write_caption(frame, caption)
-        pictures.append(Image.open(io.BytesIO(_png(frame, dpi=100))).convert("RGBA"))
+    with book_look():
+        for frame in frames:
+            _check_described(frame, alt)
+            if caption:
+                _write_caption(frame, caption)
+            pictures.append(Image.open(io.BytesIO(_png(frame, dpi=100))).convert("RGBA"))
     pictures = _with_one_palette(pictures)
     buffer = io.BytesIO()
     # A viewer that cannot play the file shows the default image, which is not part of the animation: the final state.
@@ -138,7 +140,7 @@ def _with_one_palette(pictures: "list[Image.Image]") -> "list[Image.Image]":
 
 
 def _check_described(figure: "Figure", alt: str) -> None:
-    if len(alt.strip()) < 20:
+    if not isinstance(alt, str) or len(alt.strip()) < 20:
         raise ValueError(f"alt must describe the figure in a sentence, got {alt!r}.")
     for number, ax in enumerate(figure.axes):
         for name, axis in (("x", ax.xaxis), ("y", ax.yaxis)):
@@ -165,51 +167,67 @@ def _png(figure: "Figure", dpi: int = 144) -> bytes:
     import matplotlib.pyplot as plt
 
     buffer = io.BytesIO()
-    with plt.rc_context(STYLE):
-        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     plt.close(figure)
     return buffer.getvalue()
 
 
 def _display(png: bytes, alt: str, kind: str = "") -> None:
-    import matplotlib.pyplot as plt
     from IPython.display import display
 
-    plt.rcParams.update(_before)
-    _before.clear()
     first_sentence = re.split(r"\.(?:\s|$)", alt)[0]
     display({"image/png": png, "text/plain": first_sentence}, metadata={"image/png": {"alt": kind + alt}}, raw=True)
 
 
 def image_grid(
-    images: Tensor, columns: int = 10, ax: "Axes | None" = None, title: str = "", gap: int = 2
+    images: Float[Array, "n channel height width"] | UInt8[Array, "n channel height width"],
+    columns: int = 10,
+    ax: "Axes | None" = None,
+    title: str = "",
+    gap: int = 2,
 ) -> "tuple[Figure, Axes]":
-    """Images (n, 1, h, w) in [-1, 1] or uint8 as one picture, row by row, in the order given; -1 or 0 is black.
+    """Images (n, 1, h, w), or (n, 3, h, w) in colour, as one picture, row by row, in the order given.
+
+    Args:
+        images: floats in [-1, 1] or uint8, a tensor or a NumPy array; -1 or 0 is black.
+        columns: images a row.
+        ax: axes to draw on; new ones when left out.
+        title: over the picture.
+        gap: pixels between images, which stay transparent.
 
     Returns:
-        The figure and the axes drawn on (new ones unless `ax` is given).
+        The figure and the axes drawn on.
 
     Raises:
-        ValueError: images are not (n, 1, h, w) with n >= 1, neither uint8 nor floats in [-1, 1], or columns < 1.
+        TypeError: images are no tensor or array, or a number is not whole.
+        ValueError: images are not (n, 1 or 3, h, w) with n, h and w >= 1, neither uint8 nor floats in [-1, 1], columns
+            is not in 1..1000, or gap not in 0..1000.
     """
-    if images.ndim != 4 or images.shape[1] != 1 or len(images) == 0:
-        raise ValueError(f"images must have shape (n, 1, height, width) with n >= 1, got {tuple(images.shape)}.")
-    if columns < 1:
-        raise ValueError(f"columns must be at least 1, got {columns}.")
-    if images.dtype != torch.uint8 and not (images.is_floating_point() and (images.abs() <= 1).all()):
-        low, high = images.min().item(), images.max().item()
+    images = as_values(images, "images").detach().cpu()
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or images.numel() == 0:
+        raise ValueError(f"images must have shape (n, 1 or 3, height, width) with n >= 1, got {tuple(images.shape)}.")
+    columns, gap = whole(columns, "columns", 1, 1000), whole(gap, "gap", 0, 1000)
+    if images.dtype != torch.uint8 and not images.is_floating_point():
+        raise ValueError(f"images must be uint8 or floats in [-1, 1], got {images.dtype}.")
+    tiles = images.to(torch.float32)
+    if images.dtype != torch.uint8 and not (tiles.abs() <= 1).all():
+        low, high = tiles.min().item(), tiles.max().item()
         raise ValueError(f"images must be uint8 or floats in [-1, 1], got {images.dtype} from {low:.4g} to {high:.4g}.")
-    tiles = images[:, 0].detach().cpu().float()
     tiles = tiles / 255 if images.dtype == torch.uint8 else (tiles + 1) / 2
-    count, height, width = tiles.shape
+    count, channels, height, width = tiles.shape
     rows = -(-count // columns)
-    sheet = torch.full((rows * (height + gap) - gap, columns * (width + gap) - gap), torch.nan)  # gaps stay transparent
+    size = channels, rows * (height + gap) - gap, columns * (width + gap) - gap
+    sheet = torch.full(size, torch.nan, dtype=torch.float32, device="cpu")  # gaps stay transparent
     for index, tile in enumerate(tiles):
         top, left = index // columns * (height + gap), index % columns * (width + gap)
-        sheet[top : top + height, left : left + width] = tile
+        sheet[:, top : top + height, left : left + width] = tile
     if ax is None:
-        _, ax = figure(height=6.4 * sheet.shape[0] / sheet.shape[1] + (0.4 if title else 0.1))
-    ax.imshow(sheet.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        _, ax = figure(height=6.4 * size[1] / size[2] + (0.4 if title else 0.1))
+    if channels == 1:
+        ax.imshow(sheet[0].numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    else:
+        seen = torch.cat([sheet.nan_to_num(0.0), (~sheet[:1].isnan()).to(torch.float32)])  # red, green, blue, opacity
+        ax.imshow(seen.permute(1, 2, 0).numpy(), interpolation="nearest")
     ax.set_axis_off()
     if title:
         ax.set_title(title)

@@ -7,8 +7,12 @@ compare each argument's shape and dtype with its annotation. Outside the tests t
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
+
+Array = Tensor | np.ndarray
+"""What holds numbers: functions that hand out tensors take NumPy arrays too."""
 
 Scalar = Float[Tensor, ""]
 """A tensor of shape (): a loss or a penalty."""

@@ -1,14 +1,19 @@
 """Where samples come from: files, cache, mirrors, the stand-in, batches and toy distributions. No test needs a network."""
 
+import copy
 import gzip
 import hashlib
+import io
 import itertools
 import math
 import os
+import pickle
 import struct
+import sys
 import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,6 +79,41 @@ def test_a_folder_that_is_only_read(tmp_path, tiny, cache, offline, gz, split):
     assert {path: path.stat().st_mtime_ns for path in [raw, *raw.iterdir()]} == before
     assert not cache.exists()
     assert offline == []
+
+
+@pytest.mark.parametrize("given", ["root", "root/MNIST", "root/MNIST/raw"])
+@pytest.mark.parametrize("named", ["MNIST/raw/{}", "mnist/raw/{}.gz", "Mnist/{}", "{}", "MNIST/raw/{}.gz as plain bytes"])
+def test_files_one_level_off_are_found(tmp_path, tiny, cache, offline, given, named):
+    """What a reader may take for the root, and the names under which the files go round."""
+    root = tmp_path / "root"
+    for name, content in tiny.items():
+        for spelled in {name, name.replace("-idx", ".idx")} if ".gz" not in named else [name.replace("-idx", ".idx")]:
+            path = root / named.partition(" ")[0].format(spelled)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(gzip.compress(content) if named.endswith(".gz") else content)
+    if (tmp_path / given).is_dir():
+        check_tiny(data.mnist(root=tmp_path / given, fallback=False), tiny)
+        assert offline == [] and not cache.exists()
+    else:
+        with pytest.raises(ValueError, match=r"root .* must be a folder"):
+            data.mnist(root=tmp_path / given, fallback=False)
+
+
+def test_a_good_file_beside_a_damaged_one_is_taken(tmp_path, tiny, cache, offline):
+    raw = lay_out(tmp_path / "root", dict.fromkeys(tiny, b"damaged"))
+    for name, content in tiny.items():
+        (raw / f"{name}.gz").write_bytes(gzip.compress(content))
+    check_tiny(data.mnist(root=tmp_path / "root", fallback=False), tiny)
+
+
+def test_a_folder_without_the_files_is_said_to_be_one(tmp_path, tiny, cache, offline, capsys):
+    (tmp_path / "root" / "FashionMNIST").mkdir(parents=True)
+    (tmp_path / "root" / "notes.txt").write_text("nothing")
+    words = r"root holds no train-images-idx3-ubyte\[.gz\], nor do MNIST/raw.*; it holds FashionMNIST, notes.txt; train-images"
+    with pytest.raises(ConnectionError, match=words):
+        data.mnist(root=tmp_path / "root", fallback=False)
+    data.mnist(root=tmp_path / "root")
+    assert "it holds FashionMNIST, notes.txt; " in capsys.readouterr().err
 
 
 def test_the_environment_names_the_folder_and_root_takes_its_place(tmp_path, tiny, cache, offline, monkeypatch):
@@ -227,6 +267,38 @@ def test_a_cache_that_cannot_be_written_costs_only_the_cache(tiny, cache, mirror
     assert "could not be written" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("what", ["read_bytes", "stat"])
+def test_the_cache_of_another_user_counts_as_absent(tiny, cache, mirrors, monkeypatch, what):
+    """Neither a file that may not be read nor a folder that may not be entered is in the way."""
+    one, _, asked = mirrors
+    one.update(zipped(tiny))
+    cache.mkdir()
+    real = getattr(Path, what)
+
+    def refuse(path, *args, **kwargs):
+        if path.parent == cache and path.suffix != ".partial":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *args, **kwargs)
+
+    for name, content in tiny.items():
+        (cache / name).write_bytes(content)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, what, refuse)
+    check_tiny(data.mnist(fallback=False), tiny)
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
+def test_cached_files_have_the_mode_of_the_umask(tiny, cache, mirrors, umask):
+    mirrors[0].update(zipped(tiny))
+    before = os.umask(umask)
+    try:
+        data.mnist(fallback=False)
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in cache.iterdir()} == {0o666 & ~umask}
+
+
 def test_a_full_disk_leaves_no_half_file(tiny, cache, mirrors, monkeypatch, capsys):
     one, _, _ = mirrors
     one.update(zipped(tiny))
@@ -334,6 +406,77 @@ def test_real_mnist_is_mnist(real_mnist, cache, offline):
     assert torch.bincount(counted).tolist() == counts
 
 
+COPIES = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda x: pickle.loads(pickle.dumps(x)),
+    "old pickle": lambda x: pickle.loads(pickle.dumps(x, protocol=2)),
+    "torch": lambda x: torch.load(io.BytesIO(saved(x)), weights_only=False),
+    "replace": lambda x: x._replace(),
+}
+
+
+def saved(x):
+    buffer = io.BytesIO()
+    torch.save(x, buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("way", COPIES)
+def test_the_pair_survives_copies(way):
+    digits = data.digits("test")
+    twin = COPIES[way](digits)
+    images, labels = twin
+    assert type(twin) is data.Digits and twin.source == digits.source
+    assert torch.equal(images, digits.images) and torch.equal(labels, digits.labels)
+    assert twin._replace(labels=labels[:3], source="three").source == "three"
+    assert twin._replace(images=images[:3]).source == digits.source
+
+
+# --- files of one's own --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gz", [False, True])
+@pytest.mark.parametrize("shape", [(5,), (3, 6, 4), (0, 2, 2)])
+def test_idx_files_of_other_data_sets(tmp_path, gz, shape):
+    values = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    path = tmp_path / "any-name"
+    path.write_bytes(gzip.compress(idx(values)) if gz else idx(values))
+    np.testing.assert_array_equal(data.read_idx(path).numpy(), values)
+    for harm in (path.read_bytes()[:-1], b"", b"<html>", idx(values)[:9], idx(values) + b"1", b"\0\0\x0d" + idx(values)[3:]):
+        path.write_bytes(harm)
+        with pytest.raises(ValueError, match=r"path must name a whole IDX file of bytes, got '.*any-name'"):
+            data.read_idx(path)
+    with pytest.raises(FileNotFoundError):
+        data.read_idx(tmp_path / "nowhere")
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_folder_of_pictures_becomes_bytes(tmp_path):
+    from PIL import Image
+
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 6, 3), dtype=np.uint8)
+    for name, picture in zip(("b.png", "a.PNG"), pixels):
+        Image.fromarray(picture).save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no picture")
+    images = data.read_pictures(tmp_path)
+    np.testing.assert_array_equal(images.numpy(), pixels[::-1].transpose(0, 3, 1, 2))
+    assert data.read_pictures(tmp_path, color=False).shape == (2, 1, 4, 6)
+    assert data.read_pictures(str(tmp_path), size=(8, 3)).shape == (2, 3, 8, 3)
+    (reals,) = take(data.batches(images, 2), 1)
+    assert reals.shape == (2, 3, 4, 6) and reals.min() >= -1
+    Image.new("RGBA", (5, 4), (255, 255, 255, 0)).save(tmp_path / "c.png")  # transparent: black
+    with pytest.raises(ValueError, match=r"size must be given where pictures differ: a.PNG is \(4, 6\), c.png \(4, 5\)"):
+        data.read_pictures(tmp_path)
+    assert data.read_pictures(tmp_path, size=(4, 5))[2].sum() == 0
+    for size in ((0, 4), (4,), (2.0, 3.0)):
+        with pytest.raises(ValueError, match="size must be"):
+            data.read_pictures(tmp_path, size=size)
+    for folder in (tmp_path / "nowhere", tmp_path / "a.PNG"):
+        with pytest.raises(ValueError, match="folder must hold pictures"):
+            data.read_pictures(folder)
+
+
 # --- bytes and floats ----------------------------------------------------------------------------------------------------
 
 
@@ -433,16 +576,102 @@ def test_a_batch_is_no_view_of_the_images():
 @pytest.mark.parametrize(
     ("images", "size", "start", "error", "words"),
     [
-        (torch.zeros(4), 0, 0, ValueError, "between 1 and the number of samples 4, got 0"),
-        (torch.zeros(4), 5, 0, ValueError, "between 1 and the number of samples 4, got 5"),
-        (torch.zeros(0), 1, 0, ValueError, "between 1 and the number of samples 0, got 1"),
-        (torch.zeros(4), 2, -1, ValueError, "start must not be negative, got -1"),
-        (torch.zeros(4, dtype=torch.int64), 2, 0, TypeError, "uint8 or floating point, got torch.int64"),
+        (torch.zeros(4), 0, 0, ValueError, "size must be at least 1, got 0"),
+        (torch.zeros(4), 5, 0, ValueError, "size must be at most the number of samples 4, got 5"),
+        (torch.zeros(0), 1, 0, ValueError, "size must be at most the number of samples 0, got 1"),
+        (torch.zeros(4), 2, -1, ValueError, "start must be at least 0, got -1"),
+        (torch.zeros(4, dtype=torch.int64), 2, 0, TypeError, "samples must be uint8 or floating point, got torch.int64"),
+        (
+            (torch.zeros(4), torch.zeros(3)),
+            2,
+            0,
+            ValueError,
+            r"samples\[0\] and samples\[1\] must have one length, got 4 and 3",
+        ),
+        (
+            (torch.zeros(4, dtype=torch.int64),),
+            2,
+            0,
+            TypeError,
+            r"samples\[0\] must be uint8 or floating point, got torch.int64",
+        ),
+        ([1.0, 2.0], 2, 0, TypeError, r"samples\[0\] must be a tensor or a NumPy array, got float"),
+        ((), 2, 0, ValueError, "samples must hold a tensor or an array at least"),
+        ("ab", 2, 0, TypeError, "samples must be a tensor or a NumPy array, got str"),
+        (torch.zeros(4), 2.0, 0, TypeError, "size must be a whole number, got 2.0"),
     ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_batches_refuses_at_once(images, size, start, error, words):
     with pytest.raises(error, match=words):
         data.batches(images, size, start=start)
+
+
+def test_batches_of_a_tuple_stay_together():
+    """Rows of all parts that belong together come together; only the reals, and only bytes, are scaled."""
+    images, labels, weights = torch.arange(12, dtype=torch.uint8), torch.arange(12), np.arange(12, dtype=np.uint8)
+    for reals, numbers, extra in take(data.batches((images, labels, weights), 5, seed=2), 7):
+        assert reals.dtype == torch.float32 and numbers.dtype == torch.int64 and extra.dtype == torch.uint8
+        assert torch.equal(reals, data.to_float(numbers.to(torch.uint8))) and torch.equal(extra.long(), numbers)
+    digits = data.digits("test")
+    (both,) = take(data.batches(digits, 3, seed=4), 1)
+    (alone,) = take(data.batches(digits.images, 3, seed=4), 1)
+    assert type(both) is tuple and torch.equal(both[0], alone) and both[1].dtype == torch.int64
+    (as_list,) = take(data.batches([digits.images], 3, seed=4), 1)
+    assert type(as_list) is tuple and torch.equal(as_list[0], alone)
+
+
+@pytest.mark.parametrize("layout", ["plain", "read only", "backwards", "strided"])
+def test_numpy_arrays_are_taken_as_tensors_are(layout):
+    levels = np.arange(24, dtype=np.uint8).reshape(12, 2)
+    array = {"backwards": levels[::-1], "strided": np.repeat(levels, 2, axis=0)[::2]}.get(layout, levels)
+    array.flags.writeable = layout != "read only"
+    before = array.copy()
+    tensor = torch.tensor(before)
+    assert torch.equal(data.to_float(array), data.to_float(tensor))
+    assert torch.equal(data.to_uint8(data.to_float(array).numpy()), tensor)
+    assert all(torch.equal(a, b) for a, b in zip(take(data.batches(array, 5), 4), take(data.batches(tensor, 5), 4)))
+    np.testing.assert_array_equal(array, before)
+
+
+@pytest.mark.parametrize("line", range(10))  # all but `return`, where Python looks for no signal
+def test_batches_go_on_after_an_interrupt(line):
+    """Thrown in from outside, or raised before the n-th line of a batch in the making: the batch that was due comes next."""
+    images = torch.arange(20.0)
+    expected = take(data.batches(images, 3, seed=1), 9)
+    stream = data.batches(images, 3, seed=1)
+    found = [next(stream), next(stream)]
+    with pytest.raises(KeyboardInterrupt):
+        stream.throw(KeyboardInterrupt)
+    found += take(stream, 4)
+    lines = 0
+
+    def trace(frame, event, argument):
+        nonlocal lines
+        if event == "line" and frame.f_code.co_name == "send" and frame.f_code.co_filename == data.__file__:
+            lines += 1
+            if lines == line + 1:
+                raise KeyboardInterrupt
+        return trace
+
+    outer = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            next(stream)  # the seventh opens an epoch: every line runs
+    finally:
+        sys.settrace(outer)
+    found += take(stream, 3)
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_copied_iterator_goes_on_from_where_it_was(copied):
+    stream = data.batches((torch.arange(20.0), torch.arange(20)), 3, seed=1)
+    next(stream)
+    twin = copied(stream)
+    for (a, i), (b, j) in zip(take(stream, 8), take(twin, 8), strict=True):
+        assert torch.equal(a, b) and torch.equal(i, j)
 
 
 # --- toy distributions ---------------------------------------------------------------------------------------------------
@@ -536,9 +765,13 @@ def test_points_follow_the_seed_and_leave_torchs_generator_alone(draw):
         (lambda: data.gaussian_ring(3, std=0.0), "std must be positive, got 0.0"),
         (lambda: data.gaussian_grid(3, std=-1.0), "std must be positive, got -1.0"),
         (lambda: data.gaussian_mixture_1d(3, (0.0, 1.0), (1.0,)), "one length"),
-        (lambda: data.gaussian_mixture_1d(3, (), ()), "one length"),
-        (lambda: data.gaussian_mixture_1d(3, (0.0,), (0.0,)), "positive stds"),
-        (lambda: data.gaussian_mixture_1d(3, stds=(float("nan"), 0.5)), "positive stds"),
+        (lambda: data.gaussian_mixture_1d(3, (), ()), "means must hold a number at least, got none"),
+        (lambda: data.gaussian_mixture_1d(3, (0.0,), (0.0,)), "stds must be positive, got 0.0"),
+        (lambda: data.gaussian_mixture_1d(3, stds=(float("nan"), 0.5)), "stds must be positive, got nan"),
+        (lambda: data.gaussian_mixture_1d(3, (0.0, math.inf)), "means must lie in .* got inf"),
+        (lambda: data.gaussian_ring(3, radius=math.nan), "radius must lie in .* got nan"),
+        (lambda: data.gaussian_grid(3, spacing=1e200), "spacing must lie in .* got 1e"),
+        (lambda: data.gaussian_ring(3, seed=-1), "seed must lie between 0 and .* got -1"),
         (lambda: data.gaussian_ring(3, std=float("nan")), "std must be positive, got nan"),
     ],
 )

@@ -6,6 +6,7 @@ import scipy.linalg
 import scipy.stats
 import torch
 
+from ganlib import metrics
 from ganlib.metrics import class_balance, feature_statistics, frechet_distance, mean_interval
 
 
@@ -103,9 +104,10 @@ def test_float32_features_are_compared_in_float64():
         (torch.randn(9), torch.randn(9), r"\(n, d\) with n > d >= 1, got \(9,\)"),
         (torch.tensor(1.0), torch.tensor(1.0), r"\(n, d\) with n > d >= 1, got \(\)"),
         (torch.zeros(5, 0), torch.zeros(5, 0), r"n > d >= 1, got \(5, 0\)"),
+        (torch.randn(9, 3), torch.full((9, 3), 1e60, dtype=torch.float64), r"b must lie within 1e\+50 of 0, got 27 values"),
         (torch.randn(9, 3), torch.randn(9, 4), "one number of features, got 3 and 4"),
         (torch.randn(9, 3), torch.full((9, 3), torch.nan), "must be finite, got 27 values"),
-        (torch.randn(9, 3), torch.randn(9, 3, device="meta"), "a is on cpu, b on meta"),
+        (torch.randn(9, 3), torch.randn(9, 3, device="meta"), 'b must hold values, got a tensor on the device "meta"'),
     ],
 )
 def test_bad_features_are_refused(a, b, words):
@@ -138,7 +140,7 @@ def test_mean_interval(level):
 
 
 def test_intervals_that_make_no_sense():
-    with pytest.raises(ValueError, match="at least two values, got 1"):
+    with pytest.raises(ValueError, match="values must hold two numbers at least, got 1"):
         mean_interval([1.0])
     with pytest.raises(ValueError, match=r"level must lie in \(0, 1\), got 95"):
         mean_interval([1.0, 2.0], 95.0)
@@ -152,3 +154,65 @@ def test_real_against_real_is_the_floor_that_theory_gives():
     found = [frechet_distance(*torch.randn(2, n, d, dtype=torch.float64)) for _ in range(draws)]
     expected = 2 * d / n + d * (d + 1) / (2 * n)
     assert sum(found) / draws == pytest.approx(expected, rel=0.08)  # one standard error is about 3 %
+
+
+class OnMPS(torch.Tensor):
+    """A tensor that says it is on Apple's MPS and refuses what that device refuses: to become float64."""
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        if function is torch.Tensor.device.__get__:
+            return torch.device("mps:0")
+        plain = [x.as_subclass(torch.Tensor) if isinstance(x, OnMPS) else x for x in args]
+        found = function(*plain, **kwargs or {})
+        if function is torch.Tensor.cpu:
+            return found
+        if isinstance(found, torch.Tensor) and found.dtype == torch.float64:
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64.")
+        return found.as_subclass(cls) if isinstance(found, torch.Tensor) else found
+
+
+CALLS = {
+    "class_balance": lambda a, b: metrics.class_balance(a),
+    "ball_radii": lambda a, b: metrics.ball_radii(a, 3),
+    "classifier_two_sample_test": metrics.classifier_two_sample_test,
+    "density_coverage": metrics.density_coverage,
+    "feature_statistics": lambda a, b: metrics.feature_statistics(a),
+    "frechet_distance": metrics.frechet_distance,
+    "kernel_distance": lambda a, b: metrics.kernel_distance(a, b, size=7),
+    "memorisation_test": lambda a, b: metrics.memorisation_test(a, b, b.flip(0) if isinstance(b, torch.Tensor) else b[::-1]),
+    "mode_coverage": lambda a, b: metrics.mode_coverage(a, b, 0.5),
+    "parzen_log_likelihood": lambda a, b: metrics.parzen_log_likelihood(a, b, 0.7, block=6),
+    "polynomial_mmd": metrics.polynomial_mmd,
+    "precision_recall": metrics.precision_recall,
+    "select_sigma": lambda a, b: metrics.select_sigma(a, b, [0.3, 1.0]),
+    "squared_distances": metrics.squared_distances,
+    "check_features": lambda a, b: metrics.check_features(2, a=a, b=b),
+}
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("held", ["in NumPy's arrays", "read only", "on MPS", "with gradients", "in half precision"])
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_every_metric_takes_what_people_hold(name, held):
+    """The same numbers as tensors of float32 on the CPU give the same answer to the last bit, and stay what they were."""
+    a, b = torch.randn(2, 20, 3, generator=torch.Generator().manual_seed(4)).half().float()
+    expected = CALLS[name](a, b)
+    if held == "in half precision":
+        given = a.half(), b.half()
+    elif held == "with gradients":
+        given = a.clone().requires_grad_(), b.clone().requires_grad_()
+    else:
+        given = (a.as_subclass(OnMPS), b.as_subclass(OnMPS)) if held == "on MPS" else (a.numpy(), b.numpy())
+        for array in given if held == "read only" else ():
+            array.flags.writeable = False
+    before = a.clone(), b.clone()
+    found = CALLS[name](*given)
+    for x, y in zip(*((z if isinstance(z, tuple) else (z,)) for z in (found, expected)), strict=True):
+        assert torch.equal(x, y) if isinstance(y, torch.Tensor) else x == y
+    assert torch.equal(a, before[0]) and torch.equal(b, before[1])
+
+
+def test_every_metric_is_among_them():
+    functions = {name for name in metrics.__all__ if not isinstance(getattr(metrics, name), type)}
+    assert functions - {"mean_interval"} == set(CALLS)

@@ -64,8 +64,8 @@ def test_rows_in_two_blocks_are_all_used():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda x: kernel_distance(x, x, size=4), "size must be at least 2 and fill two blocks of 6 rows, got 4"),
-        (lambda x: kernel_distance(x, x, size=1), "got 1"),
+        (lambda x: kernel_distance(x, x, size=4), "size must fill two blocks of 6 rows, got 4"),
+        (lambda x: kernel_distance(x, x, size=1), "size must be at least 2, got 1"),
         (lambda x: kernel_distance(x, x[:, :1], size=2), "a and b must have one width, got 2 and 1"),
         (lambda x: polynomial_mmd(x[:1], x), r"a must have shape \(n, d\) with n >= 2 and d >= 1, got \(1, 2\)"),
         (lambda x: polynomial_mmd(x, x * torch.nan), "b must be finite, got 12 values"),

@@ -1,11 +1,12 @@
 """Precision, recall, density, coverage, copies, classifiers and modes: by construction, and against scikit-learn."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 import torch
-from scipy.stats import binomtest, entropy
+from scipy.stats import binomtest, entropy, norm
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 from ganlib.metrics import (
@@ -121,6 +122,17 @@ def test_points_at_one_distance_share_a_sample():
     assert p_values.mean().item() == pytest.approx(0.5, abs=0.07) and (p_values < 0.05).double().mean().item() < 0.1
 
 
+def test_the_variance_is_that_over_all_splits_of_the_pool():
+    """Five points, every choice of two of them as training set: mean and variance of the share, taken over all ten."""
+    samples, pool = torch.tensor([[0.1], [0.2], [1.1], [3.9]]), torch.arange(5.0).unsqueeze(1)
+    splits = [list(split) for split in itertools.combinations(range(5), 2)]
+    found = [memorisation_test(samples, pool[split], pool[[i for i in range(5) if i not in split]]) for split in splits]
+    shares = np.array([test.closer for test in found])
+    assert shares.mean() == pytest.approx(0.4)
+    for test in found:
+        assert test.p_value == pytest.approx(norm.sf((test.closer - 0.4) / shares.std()))
+
+
 def test_every_point_of_the_pool_equally_often():
     """No split of the pool differs from another: the test says nothing, which is a p-value of one half."""
     train, held_out = torch.tensor([[0.0], [1.0]]), torch.tensor([[10.0], [11.0]])
@@ -184,16 +196,16 @@ GOOD = torch.zeros(6, 2)
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: precision_recall(GOOD[:3], GOOD, 3), "k must lie between 1 and the rows of the smaller set less one, got 3"),
+        (lambda: precision_recall(GOOD[:3], GOOD, 3), "k must lie between 1 and 2, got 3"),
         (lambda: precision_recall(GOOD, GOOD, 0), "got 0"),
         (lambda: precision_recall(GOOD, GOOD[:, :1]), "real and fake must have one width, got 2 and 1"),
-        (lambda: density_coverage(GOOD, GOOD, 6), "k must lie between 1 and the number of reals less one, got 6"),
+        (lambda: density_coverage(GOOD, GOOD, 6), "k must lie between 1 and 5, got 6"),
         (lambda: density_coverage(GOOD, GOOD + torch.inf), "fake must be finite, got 12"),
         (lambda: memorisation_test(GOOD, GOOD[:0], GOOD), r"train must have shape .* got \(0, 2\)"),
-        (lambda: classifier_two_sample_test(GOOD, GOOD, k=2), "k must be odd and lie between 1 and 6, got 2"),
-        (lambda: classifier_two_sample_test(GOOD, GOOD, k=7), "got 7"),
+        (lambda: classifier_two_sample_test(GOOD, GOOD, k=2), "k must be odd, got 2"),
+        (lambda: classifier_two_sample_test(GOOD, GOOD, k=7), "k must lie between 1 and 6, got 7"),
         (lambda: classifier_two_sample_test(GOOD[:1], GOOD), "n >= 2"),
-        (lambda: mode_coverage(GOOD, GOOD, 0.0), "std must be positive and finite, got 0.0"),
+        (lambda: mode_coverage(GOOD, GOOD, 0.0), "std must be positive, got 0.0"),
         (lambda: mode_coverage(GOOD, GOOD[0], 0.1), r"centres must have shape .* got \(2,\)"),
     ],
 )

@@ -1,10 +1,12 @@
 """What a chapter shows is what the library runs, and every notebook is among those that nbval executes."""
 
 import ast
+import itertools
 import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import ClassVar
 
 import nbformat
 import pytest
@@ -65,8 +67,8 @@ def definitions(source: str) -> list[tuple[str, str]]:
     return [(node.name, bare(node)) for node in ast.parse(source).body if isinstance(node, Definition)]
 
 
-def library(folder: Path = ROOT / "ganlib") -> dict[str, set[str]]:
-    """Bare code by name, for every module of the library."""
+def written_once(folder: Path) -> dict[str, set[str]]:
+    """Bare code by name, for every module of a folder."""
     found = defaultdict(set)
     for path in folder.rglob("*.py"):
         for name, code in definitions(path.read_text(encoding="utf-8")):
@@ -81,10 +83,17 @@ def cell_definitions(path: Path) -> list[tuple[int, str, str]]:
     return [(i, name, code) for i, cell in enumerate(cells) for name, code in definitions(transform(cell.source))]
 
 
+def library_and_experiments(root: Path = ROOT) -> dict[str, set[str]]:
+    """What a notebook's definitions are compared with: the library's, then those of the experiments, `main` aside."""
+    found = written_once(root / "experiments") | written_once(root / "ganlib")
+    return {name: code for name, code in found.items() if name != "main"}
+
+
 def differences(path: Path, of: dict[str, set[str]]) -> list[str]:
-    """The definitions of a notebook that the library has too, under the same name and with other code."""
+    """The definitions of a notebook that stand elsewhere too, under the same name and with other code."""
     return [
-        f"code cell {number}: {name} differs from ganlib's. The notebook has\n{code}\n\nganlib has\n{' or '.join(of[name])}"
+        f"code cell {number}: {name} is not the one written elsewhere. The notebook has\n{code}\n\nand the library or an "
+        f"experiment has\n{' or '.join(of[name])}"
         for number, name, code in cell_definitions(path)
         if name in of and code not in of[name]
     ]
@@ -92,7 +101,7 @@ def differences(path: Path, of: dict[str, set[str]]) -> list[str]:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.name for path in NOTEBOOKS])
 def test_a_definition_shown_is_the_one_that_runs(path):
-    assert not differences(path, library())
+    assert not differences(path, library_and_experiments())
 
 
 LIBRARY = '''
@@ -115,6 +124,18 @@ class Run:
         """How many."""
         return self.step
 '''
+EXPERIMENT = """
+def main():
+    return 0
+
+
+def step():
+    return 0
+
+
+def helper():
+    return 1
+"""
 SHOWN = """
 %matplotlib inline
 @cache
@@ -123,7 +144,11 @@ def step(run, reals, *, k=1):
     return loss * k  # the k of Algorithm 1
 
 
-def only_here():
+def main():
+    return 1
+
+
+def helper():
     return 1
 
 
@@ -140,7 +165,8 @@ class Run:
 @pytest.mark.parametrize(
     ("old", "new", "name"),
     [
-        ("return 1", "return 2", None),
+        ("def main():\n    return 1", "def main():\n    return 2", None),
+        ("def helper():\n    return 1", "def helper():\n    return 2", "helper"),
         ("loss * k ", "loss + k ", "step"),
         ("k=1", "k=2", "step"),
         ("*, k", "k", "step"),
@@ -153,13 +179,171 @@ class Run:
     ],
 )
 def test_a_definition_that_differs_is_found(tmp_path, old, new, name):
-    (tmp_path / "module.py").write_text(LIBRARY)
+    for place, text in (("ganlib", LIBRARY), ("experiments", EXPERIMENT)):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "module.py").write_text(text)
     assert old in SHOWN
     for text, expected in ((SHOWN, None), (SHOWN.replace(old, new), name)):
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text)])
         nbformat.write(notebook, tmp_path / "shown.ipynb")
-        found = differences(tmp_path / "shown.ipynb", library(tmp_path))
+        found = differences(tmp_path / "shown.ipynb", library_and_experiments(tmp_path))
         assert [line.split()[3] for line in found] == ([expected] if expected else [])
+
+
+# The names of a notebook
+
+UNKNOWN, LOOP = "something", "a loop variable"
+
+
+class Globals(ast.NodeVisitor):
+    """Collects in ``found`` the name and kind of every global that a cell binds, as far as its text shows the kind."""
+
+    DISPLAYS: ClassVar = {
+        **dict.fromkeys((ast.List, ast.ListComp), "list"),
+        **dict.fromkeys((ast.Dict, ast.DictComp), "dict"),
+        **dict.fromkeys((ast.Set, ast.SetComp), "set"),
+        ast.Tuple: "tuple",
+        ast.JoinedStr: "str",
+    }
+
+    def __init__(self, source: str):
+        self.found: list[tuple[str, str]] = []
+        self.visit(ast.parse(source))
+
+    def bind(self, target: ast.expr, kind: str) -> None:
+        if isinstance(target, ast.Name):
+            self.found.append((target.id, kind))
+        elif isinstance(target, ast.Tuple | ast.List | ast.Starred):
+            for part in getattr(target, "elts", None) or [target.value]:
+                self.bind(part, kind if kind == LOOP else UNKNOWN)
+
+    def kind(self, value: ast.expr) -> str:
+        """What a value is, where its text shows it; any other call, sum or name is unknown."""
+        if isinstance(value, ast.UnaryOp):
+            return self.kind(value.operand)
+        if isinstance(value, ast.Constant):
+            return "number" if type(value.value) in (int, float) else type(value.value).__name__
+        if isinstance(value, ast.Lambda):
+            return f"function {ast.unparse(value)}"
+        if isinstance(value, ast.Call):
+            called = ast.unparse(value.func).rpartition(".")[2]
+            if called in ("item", "len", "int", "float"):
+                return "number"
+            return f"object of {called}" if called[:1].isupper() else UNKNOWN
+        return self.DISPLAYS.get(type(value), UNKNOWN)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        self.visit(node.value)
+        for target in node.targets:
+            both = [getattr(side, "elts", ()) for side in (target, node.value)]
+            if both[0] and len(both[0]) == len(both[1]):  # a, b = 1, []
+                for name, value in zip(*both):
+                    self.bind(name, self.kind(value))
+            else:
+                self.bind(target, self.kind(node.value))
+
+    def visit_For(self, node: ast.For) -> None:
+        self.bind(node.target, LOOP)
+        self.generic_visit(node)
+
+    def visit_withitem(self, node: ast.withitem) -> None:
+        if node.optional_vars:
+            self.bind(node.optional_vars, UNKNOWN)
+
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
+        self.bind(node.target, self.kind(node.value))
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
+        self.found += [(node.name, UNKNOWN)] if node.name else []
+        self.generic_visit(node)
+
+    def visit_FunctionDef(self, node: Definition) -> None:
+        self.found.append((node.name, f"function {bare(node)}"))
+
+    visit_AsyncFunctionDef = visit_ClassDef = visit_FunctionDef
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        """What is bound in a function is no global."""
+
+    def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:
+        place = getattr(node, "module", None)
+        for alias in node.names:
+            name = alias.asname or (alias.name if place else alias.name.partition(".")[0])
+            self.found.append((name, f"import of {place}.{alias.name}" if place else f"import of {name}"))
+
+    visit_ImportFrom = visit_Import
+
+
+def clash(one: str, other: str) -> bool:
+    """Whether two kinds of things need two names.
+
+    What a `def`, a `class`, a `lambda` or an import binds keeps its name to itself: nothing else may have it, nor other code.
+    Of the rest only what the text shows is judged: numbers, strings, tuples, lists, dicts, sets and objects of different
+    classes are of different kinds. A loop variable is one of many and may be a number, a string or an object, not a collection.
+    """
+    if one == other:
+        return False
+    if any(kind.startswith(("function ", "import of ")) for kind in (one, other)):
+        return True
+    if LOOP in (one, other):
+        return bool({one, other} & {"tuple", "list", "dict", "set"})
+    return not {UNKNOWN, "NoneType"} & {one, other}
+
+
+def reused_names(path: Path) -> list[str]:
+    """The globals of a notebook that are bound to things of two kinds; `_` holds what nobody reads."""
+    kinds = defaultdict(dict)
+    transform = TransformerManager().transform_cell
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    for number, cell in enumerate(cells):
+        for name, kind in Globals(transform(cell.source)).found:
+            kinds[name].setdefault(kind, number)
+    return [
+        f"{name}: {one} (code cell {first}) and {other} (code cell {second})".replace("\n", "\n    ")
+        for name, of in kinds.items()
+        if name != "_"
+        for (one, first), (other, second) in itertools.combinations(of.items(), 2)
+        if clash(one, other)
+    ]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.name for path in NOTEBOOKS])
+def test_a_name_of_a_notebook_is_one_kind_of_thing(path):
+    assert not reused_names(path)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "clashes"),
+    [
+        ("def f(x):\n    return x", "f = g(1)", True),
+        ("def f(x):\n    return x", "def f(x):\n    return 2 * x", True),
+        ("def f(x):\n    return x", 'def f(x: int) -> int:\n    """The same."""\n    return x', False),
+        ("class f:\n    pass", "for f in y:\n    pass", True),
+        ("from a import f", "from b import f", True),
+        ("import a.f", "import a.g", False),
+        ("import f", "with open(y) as f:\n    pass", True),
+        ("f = lambda: 1", "f = 1", True),
+        ("f = 1", "f = [1]", True),
+        ("f = -1", "f = h(1).item()", False),
+        ("x, f = 1, []", "if y:\n    f = {}", True),
+        ("f = Net(1)", "f = nn.Other(1)", True),
+        ("f = Net(1)", "f = a.Net(2)", False),
+        ("for x, (f, *_) in y:\n    pass", "f = 3", False),
+        ("for x, (f, *_) in y:\n    pass", "f = {1: 2}", True),
+        ("f = [1]", "f = torch.tensor(f)", False),
+        ("f = 1", "x = (f := 'one')", True),
+        ("f = 1", "def g():\n    f = []\n\n\nh([f for f in y])", False),
+    ],
+)
+def test_a_name_for_two_kinds_of_things_is_found(tmp_path, first, second, clashes):
+    path = tmp_path / "reused.ipynb"
+    for sources in ((first, second), (second, first)):
+        cells = [nbformat.v4.new_code_cell(source) for source in sources]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+        assert [line.partition(":")[0] for line in reused_names(path)] == ["f"] * clashes
+
+
+# What nbval runs
 
 
 def collected(paths: list[Path]) -> dict[str, int]:

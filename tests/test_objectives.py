@@ -1,12 +1,16 @@
 """The six games against the formulas as the papers print them, and against torch."""
 
+import copy
+import dataclasses
 import math
+import multiprocessing
+import pickle
 
 import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
-from ganlib import objectives
+from ganlib import data, objectives
 from ganlib.objectives import hinge, minimax, nonsaturating, relativistic, wasserstein
 
 GAMES = {
@@ -207,6 +211,47 @@ def test_bad_logits_are_refused(game, real, fake, error, words):
 def test_d_always_needs_reals(game):
     with pytest.raises(ValueError, match=r"needs real_logits, a tensor of shape \(batch,\), got None"):
         game.d_loss(None, torch.zeros(3))
+
+
+@each_game
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_losses_of_half_precision_are_computed_in_float32(game, dtype):
+    """Seven bits of a mantissa do not hold a mean: rounded to them, most of these losses would be others."""
+    real, fake = (3 * torch.randn(2, 1000, generator=torch.Generator().manual_seed(5))).to(dtype)
+    for loss in (game.d_loss, game.g_loss):
+        found = loss(real, fake)
+        assert found.dtype == torch.float32 and torch.equal(found, loss(real.float(), fake.float()))
+        assert found.to(dtype).float() != found
+        assert gradients(loss, real, fake)[1].dtype == dtype
+        assert loss(real.double(), fake.double()).dtype == torch.float64
+
+
+@each_game
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, dataclasses.replace, lambda x: pickle.loads(pickle.dumps(x))])
+def test_an_objective_survives_copies(game, way):
+    twin, logits = way(game), torch.randn(2, 5)
+    assert twin == game and hash(twin) == hash(game)
+    assert twin.d_loss(*logits) == game.d_loss(*logits) and twin.g_loss(*logits) == game.g_loss(*logits)
+    assert twin.g_loss.__name__ == game.g_loss.__name__ != ""
+
+
+def test_objectives_and_digits_reach_another_process():
+    """A pool that starts fresh processes gets everything by pickle; what it cannot unpickle it waits for, for ever."""
+    digits = data.digits("test")
+    real, fake = torch.randn(2, 7)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        found = pool.starmap_async(nonsaturating.d_loss, [(real, fake)]).get(timeout=120)
+        # The whole objective and the whole pair go there and come back, each as an argument of a function of Python's own.
+        there = pool.map_async(copy.copy, [nonsaturating, digits]).get(timeout=120)
+    assert found == [nonsaturating.d_loss(real, fake)]
+    assert there[0] == nonsaturating and there[1].source == digits.source
+    assert torch.equal(there[1].images, digits.images)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_an_objective_is_made_of_functions():
+    with pytest.raises(TypeError, match=r"g_loss must be a function of \(real_logits, fake_logits\), got float"):
+        objectives.Objective(objectives.hinge_d_loss, 1.0)
 
 
 def test_an_objective_of_ones_own():

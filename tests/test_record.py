@@ -5,6 +5,7 @@ import platform
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
 import torch
 
@@ -26,6 +27,13 @@ def test_written_and_found(tmp_path):
     assert content["loss"] == [1.5, 2.0]
     assert [p.name for p in path.parent.iterdir()] == ["trial.json"]
     assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_arrays_and_tensors_are_written_as_lists(tmp_path):
+    figures = {"a": np.float32(0.5), "b": np.arange(3), "c": torch.ones(2, 1), "d": [torch.tensor(1.5)]} | RUN
+    content = json.loads(record.write("trial", {"seed": np.int64(3)}, figures, 1.0, folder=tmp_path).read_text())
+    assert [content[name] for name in "abcd"] == [0.5, [0, 1, 2], [[1.0], [1.0]], [1.5]]
+    assert content["configuration"] == {"seed": 3}
 
 
 def test_the_clock_is_named(tmp_path):
@@ -50,7 +58,8 @@ def test_environment():
     ("figures", "error", "words"),
     [
         (RUN | {"loss": float("nan")}, ValueError, "not JSON compliant"),
-        (RUN | {"loss": torch.zeros(2)}, TypeError, "Tensor"),
+        (RUN | {"loss": torch.tensor([0.0, torch.inf])}, ValueError, "figures and configuration must hold finite numbers"),
+        (RUN | {"loss": torch.nn.ReLU}, TypeError, "figures and configuration must hold .*: type is none of these"),
         ({"wall_seconds": 1, "configuration": {}}, ValueError, "must not be called configuration, wall_seconds"),
         ({"loss": 1.0}, ValueError, "must hold a run that says its seed, commit, environment"),
         (

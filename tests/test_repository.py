@@ -28,6 +28,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+import book
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MODULES = sorted((ROOT / "ganlib").rglob("*.py"))
@@ -37,21 +39,25 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 MAY_IMPORT = {
     "__init__": set(),
     "types": set(),
+    "arguments": set(),
     "objectives": {"types"},
     "penalties": {"types"},
     "shipped": set(),
     "networks": {"types", "shipped"},
-    "mnist": {"types"},
-    "data": {"types", "mnist"},
-    "eye": {"types", "data", "shipped"},
-    "metrics": {"types"},
-    "theory": {"types"},
+    "readers": {"types"},
     "files": set(),
+    "mnist": {"types", "readers", "files"},
+    "data": {"types", "arguments", "mnist", "readers"},
+    "eye": {"types", "arguments", "data", "shipped"},
+    "metrics": {"types", "arguments"},
+    "theory": {"types", "arguments"},
     "guards": {"types"},
     "training": {"types", "guards"},
     "checkpoints": {"training", "files"},
-    "show": set(),
-    "record": {"files"},
+    "diagnostics": {"types", "training"},
+    "style": set(),
+    "show": {"types", "arguments", "style"},
+    "record": {"arguments", "files"},
 }
 
 PARTS = {"main", "kept", "opening", "pair", "look", "play", "sample", "score", "summary", "generate", "judge", "write_record"}
@@ -141,8 +147,16 @@ def setup_faults(path: Path, root: Path = ROOT) -> Iterator[str]:
         yield "it has a second set-up cell"
 
 
+def width_faults(path: Path) -> Iterator[str]:
+    """A code cell fits into a column of the page: no line is longer than 88 characters, one without a break included."""
+    for number, cell in enumerate(code_cells(path)):
+        for line in cell["source"].splitlines():
+            if len(line) > 88:
+                yield f"code cell {number} has a line of {len(line)} characters: {line.strip()}"
+
+
 @pytest.mark.parametrize("path", **named(NOTEBOOKS))
-@pytest.mark.parametrize("rule", [output_faults, comparison_faults, setup_faults])
+@pytest.mark.parametrize("rule", [output_faults, comparison_faults, setup_faults, width_faults])
 def test_notebook(path, rule):
     assert not list(rule(path))
 
@@ -178,6 +192,7 @@ def a_notebook(path: Path, *changes: tuple[int, dict]) -> Path:
         (setup_faults, 0, {"source": "import ganlib"}, "not the set-up cell"),
         (setup_faults, 0, {"metadata": {}}, "is tagged None"),
         (setup_faults, 3, {"source": "GANLIB_SRC = 1"}, "second set-up cell"),
+        (width_faults, 3, {"source": f"x = 1\nassert x  # {'-' * 80}"}, "a line of 92 characters: assert x  # ---"),
     ],
 )
 def test_a_bad_notebook_is_found(tmp_path, rule, number, change, fault):
@@ -490,6 +505,12 @@ def test_the_picture_of_the_readme_is_there():
 # Commands
 
 
+def without_make() -> dict[str, str]:
+    """The environment, without what a make that runs this test, or its user, has put there."""
+    names = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "PYTHON", "TORCH_INDEX", "STAGE", "PORT", "NB", "URL"}
+    return {key: value for key, value in os.environ.items() if key not in names}
+
+
 @pytest.mark.parametrize("path", **named(WORKFLOWS))
 def test_a_workflow_parses_and_asks_for_little(path):
     text = path.read_text()
@@ -500,8 +521,7 @@ def test_a_workflow_parses_and_asks_for_little(path):
     assert all(allowed.items() >= job.get("permissions", {}).items() for job in workflow["jobs"].values())
     assert all(job["timeout-minutes"] <= 60 for job in workflow["jobs"].values())
     assert all(re.fullmatch(r"actions/[\w-]+@v\d+", name) for name in re.findall(r"uses: *(.+)", text))
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert {*re.findall(r"make ([a-z]+)", text)} <= targets
+    assert {*re.findall(r"make ([a-z]+)", text)} <= book.COMMANDS.keys()
     if path.name in ("weekly.yml", "links.yml"):
         assert "cron" in text
 
@@ -542,22 +562,23 @@ def test_this_python_will_do():
 @pytest.fixture
 def workshop(tmp_path):
     """A copy of what `make` needs, with a false Python whose pip only writes down how it was called."""
-    for name in ("Makefile", "requirements.txt", "pyproject.toml"):
-        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "tools").mkdir()
+    for name in ("Makefile", "requirements.txt", "pyproject.toml", "tools/book.py", "tools/check_python.py"):
+        shutil.copy(ROOT / name, tmp_path / name)
     false = tmp_path / "python"
-    false.write_text(
-        '#!/bin/sh\necho "$@" >> calls\n'
-        'case "$*" in *venv*) mkdir -p .venv/bin && cp python .venv/bin/python;; *--requirement*) test ! -e broken;; esac\n'
-    )
+    program = "import runpy, sys; sys.executable = sys.argv.pop(1); del sys.argv[0]; sys.path.insert(0, 'tools'); "
+    program += "runpy.run_path(sys.argv[0], run_name='__main__')"
+    false.write_text(f"""#!/bin/sh
+case "$1" in tools/*) exec {sys.executable} -c "{program}" "$0" "$@";; esac
+echo "$@" >> calls
+case "$*" in *"-m venv"*) mkdir -p .venv/bin && cp python .venv/bin/python;; *--requirement*) test ! -e broken;; esac
+""")
     false.chmod(0o755)
 
     def make(*arguments: str) -> tuple[int, str, list[str]]:
         (tmp_path / "calls").write_text("")
-        environment = {
-            k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "PYTHON", "TORCH_INDEX")
-        }
-        command = ["make", ".venv/installed", *arguments]
-        result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        command = ["make", "install", *arguments]
+        result = subprocess.run(command, cwd=tmp_path, env=without_make(), capture_output=True, text=True)
         return result.returncode, result.stderr, (tmp_path / "calls").read_text().splitlines()
 
     return tmp_path, make
@@ -573,6 +594,74 @@ def test_make_without_python_says_so_in_one_sentence(workshop):
     assert sentences[0].startswith(
         "no-such-python is missing: install Python 3.11, 3.12 or 3.13 (on Debian and Ubuntu: apt-get"
     )
+
+
+def make_without_running(*arguments: str) -> str:
+    """What make would run."""
+    command = ["make", "--dry-run", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=without_make(), check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.mark.parametrize("name", book.COMMANDS)
+def test_make_and_the_program_take_the_same_commands(name):
+    _, in_make, here = book.COMMANDS[name]
+    assert make_without_running(name).endswith(f"tools/book.py {name}")
+    assert make_without_running(name, *in_make.split()).endswith(
+        f"tools/book.py {name} {here}".replace("https://", "").rstrip()
+    )
+
+
+def test_make_tests_the_stages_named():
+    assert make_without_running("test", "STAGE=notebooks fallback").endswith("tools/book.py test notebooks fallback")
+    with pytest.raises(
+        SystemExit, match="'notebook' is no stage of the tests; there are repository, library, pages, alone, note"
+    ):
+        run_tests.main(["notebook"])
+
+
+def test_make_alone_lists_the_commands(capsys):
+    assert make_without_running().endswith("tools/book.py help")
+    book.main()
+    lines = capsys.readouterr().out.splitlines()
+    for name, (command, in_make, here) in book.COMMANDS.items():
+        assert any(line.split() == [name, *in_make.split(), name, *here.split(), *command.__doc__.split()] for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["tests"], "'tests' is no command of the book; there are help, "), (["book", "08"], "book does not take '08'; it is")],
+)
+def test_a_command_that_does_not_exist_gets_one_sentence(arguments, said):
+    with pytest.raises(SystemExit, match=said):
+        book.main(*arguments)
+
+
+def test_the_commands_need_the_standard_library_only():
+    for name in ("book.py", "check_python.py"):
+        tree = ast.parse((ROOT / "tools" / name).read_text())
+        modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        modules |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        assert modules - {"check_python"} <= sys.stdlib_module_names
+
+
+def test_check_is_lint_and_the_two_quick_stages(monkeypatch):
+    calls = []
+    monkeypatch.setattr(book, "install", lambda: None)
+    monkeypatch.setattr(book, "run", lambda *command: calls.append(" ".join(map(str, command[1:]))))
+    book.main("check")
+    assert calls[0].startswith("-m ruff format --check")
+    assert calls[1].startswith("-m ruff check")
+    assert calls[2].endswith("run_tests.py --quick repository library")
+    assert len(calls) == 3
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_the_documents_name_commands_that_exist(document):
+    text = (ROOT / document).read_text()
+    assert {*re.findall(r"`make ([a-z]+)", text)} <= book.COMMANDS.keys()
+    assert "`make check`" in text
+    assert "`make test STAGE=notebooks`" in text
+    assert "`python tools/book.py" in text
 
 
 def test_make_installs_once_and_takes_up_what_was_cut_short(workshop):

@@ -1,6 +1,7 @@
 """Figures: described, labelled, in the book's look, and closed once they are shown."""
 
 import io
+import pickle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ganlib import show
+from ganlib import data, show, style
 
 ALT = "A line that rises from the origin. It has a second sentence."
 
@@ -99,10 +100,79 @@ def test_text_is_in_a_grey_that_shows_on_both_pages():
     assert len({show.REAL, show.FAKE, show.D_COLOR, show.OTHER, show.PINK}) == 5
 
 
-def test_the_look_does_not_leak():
-    before = dict(plt.rcParams)
-    show.publish(drawn(), alt=ALT)
-    assert dict(plt.rcParams) == before
+def everything_on(fig, axes):
+    """Whatever takes its look from matplotlib's settings when it is made."""
+    first, second = axes
+    first.plot([0, 1], label="a")
+    first.set(xlabel="x", ylabel="y", title="T")
+    first.text(0.2, 0.5, "words")
+    first.grid(True)
+    first.legend(title="t")
+    twin, inset = first.twinx(), first.inset_axes([0.5, 0.2, 0.3, 0.3])
+    twin.plot([3, 2])
+    twin.set_ylabel("z")
+    twin.legend(["b"])
+    inset.hist([1, 2, 2])
+    inset.set(title="in", xlabel="x", ylabel="n")
+    bar = fig.colorbar(second.imshow([[1, 2], [3, 4]]), ax=second)
+    bar.ax.set_title("levels")
+    bar.set_label("level")
+    second.errorbar([0, 1], [0, 1], [0.1, 0.2])
+    second.set(xlabel="x", ylabel="y")
+    fig.suptitle("all")
+    fig.text(0.5, 0.5, "middle")
+    return fig
+
+
+def test_what_is_drawn_on_a_figure_later_is_in_the_look_too(shown):
+    """To the last pixel as if matplotlib's settings had been the book's all the time."""
+    with plt.rc_context(style.STYLE):
+        show.publish(everything_on(*plt.subplots(2, 1, figsize=(6.4, 6))), alt=ALT)
+    with plt.rc_context({"lines.linewidth": 9, "text.color": "red", "axes.facecolor": "blue", "legend.fontsize": 30}):
+        show.publish(everything_on(*show.figure(rows=2, height=6.0)), alt=ALT)
+    assert shown[0][0]["image/png"] == shown[1][0]["image/png"]
+
+
+@pytest.mark.parametrize("ending", ["publish", "refused", "never", "a method raises", "display raises", "animate", "pickled"])
+def test_matplotlibs_settings_stay_the_readers_own(ending, monkeypatch):
+    with plt.rc_context({"lines.linewidth": 9, "text.color": "red"}):
+        before = dict(plt.rcParams)
+        fig = drawn()
+        assert dict(plt.rcParams) == before
+        if ending == "publish":
+            show.publish(fig, alt=ALT, caption="Seed 0.")
+        elif ending == "animate":
+            show.animate([fig, drawn(2.0)], alt=ALT)
+        elif ending == "refused":
+            with pytest.raises(ValueError, match="alt must describe"):
+                show.publish(fig, alt="")
+        elif ending == "a method raises":
+            with pytest.raises(ValueError, match="shape"):
+                fig.axes[0].plot([1, 2], [1, 2, 3])
+        elif ending == "display raises":
+            monkeypatch.setattr("IPython.display.display", lambda *args, **options: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                show.publish(fig, alt=ALT)
+        elif ending == "pickled":
+            pickle.loads(pickle.dumps(fig)).axes[0].set_title("T")
+        assert dict(plt.rcParams) == before
+        assert not style._inside
+
+
+def test_images_in_colour(shown):
+    """Red, green and blue where they belong, as bytes, floats and arrays; a gap is transparent."""
+    pixels = torch.zeros(3, 3, 2, 2, dtype=torch.uint8)
+    for channel in range(3):
+        pixels[channel, channel] = 255
+    floats = data.to_float(pixels)
+    for images in (pixels, floats, pixels.numpy(), floats.half()):
+        fig, ax = show.image_grid(images, columns=2, gap=1)
+        sheet = ax.images[0].get_array()
+        assert sheet.shape == (5, 5, 4)
+        red, green, blue = [1, 0, 0, 1], [0, 1, 0, 1], [0, 0, 1, 1]
+        assert [sheet[y, x].tolist() for y, x in ((0, 0), (1, 4), (4, 1))] == [red, green, blue]
+        assert sheet[2].any() == sheet[4, 3].any() == False  # noqa: E712 - NumPy's
+        show.publish(fig, alt=ALT)
 
 
 @pytest.mark.parametrize("alt", ["", "   ", "a plot"])
@@ -236,7 +306,7 @@ def test_image_grid_lays_images_row_by_row():
 
 def test_bytes_and_floats_look_alike():
     images = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
-    (_, first), (_, second) = show.image_grid(images), show.image_grid(images.float() / 127.5 - 1)
+    (_, first), (_, second) = show.image_grid(images), show.image_grid(data.to_float(images))
     np.testing.assert_allclose(sheet_of(first), sheet_of(second), atol=1e-6)
 
 
@@ -260,13 +330,13 @@ def test_image_grid_on_given_axes():
 @pytest.mark.parametrize(
     ("images", "columns", "words"),
     [
-        (torch.zeros(3, 4, 4), 10, r"\(n, 1, height, width\).*got \(3, 4, 4\)"),
-        (torch.zeros(3, 3, 4, 4), 10, r"got \(3, 3, 4, 4\)"),
+        (torch.zeros(3, 4, 4), 10, r"\(n, 1 or 3, height, width\).*got \(3, 4, 4\)"),
+        (torch.zeros(3, 2, 4, 4), 10, r"got \(3, 2, 4, 4\)"),
         (torch.zeros(0, 1, 4, 4), 10, r"n >= 1, got \(0, 1, 4, 4\)"),
         (torch.full((1, 1, 2, 2), 255.0), 10, r"floats in \[-1, 1\], got torch.float32 from 255 to 255"),
         (torch.full((1, 1, 2, 2), torch.nan), 10, "from nan to nan"),
         (torch.zeros(1, 1, 2, 2, dtype=torch.int64), 10, "got torch.int64"),
-        (torch.zeros(1, 1, 2, 2), 0, "columns must be at least 1, got 0"),
+        (torch.zeros(1, 1, 2, 2), 0, "columns must lie between 1 and 1000, got 0"),
     ],
 )
 def test_images_that_are_refused(images, columns, words):

@@ -23,7 +23,10 @@ try:
 except ModuleNotFoundError:
     import os
 
-    GANLIB_SRC = os.environ.get("GANLIB_SRC", "git+{url}@v{version}")
+    GANLIB_SRC = os.environ.get(
+        "GANLIB_SRC",
+        "git+{url}@v{version}",
+    )
     %pip install --quiet "$GANLIB_SRC"
     import ganlib"""
 SKIPPED = {".git", ".venv", "_build", "build", "node_modules", "__pycache__", ".pytest_cache", ".ruff_cache", ".hypothesis"}

@@ -4,26 +4,27 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ganlib.metrics.summaries import check_features, mean_interval
-from ganlib.types import Features
+from ganlib.arguments import as_values, seeded, whole
+from ganlib.metrics.summaries import check_features, check_values, mean_interval
+from ganlib.types import Array
 
 
-def feature_statistics(features: Features, name: str = "features") -> tuple[Tensor, Tensor]:
+def feature_statistics(features: Float[Array, "n dim"], name: str = "features") -> tuple[Tensor, Tensor]:
     """Mean (d,) and covariance (d, d) of features (n, d), in float64; errors call them by `name`.
 
     Raises:
         ValueError: features are not (n, d) with n > d >= 1: with n <= d the covariance would be singular, and a distance
-            built on it would describe the sample size; or a feature is not finite.
+            built on it would describe the sample size; or a feature is not finite, or beyond 1e50.
+        TypeError: features are no floating-point tensor or array.
     """
+    features = as_values(features, name)
     if features.ndim != 2 or not len(features) > features.shape[1] >= 1:
         raise ValueError(f"{name} must have shape (n, d) with n > d >= 1, got {tuple(features.shape)}.")
-    if not features.isfinite().all():
-        raise ValueError(f"{name} must be finite, got {int((~features.isfinite()).sum())} values that are not.")
-    features = features.double()
+    features = check_values(features, name)
     return features.mean(dim=0), torch.atleast_2d(torch.cov(features.T))
 
 
-def frechet_distance(a: Float[Tensor, "n_a dim"], b: Float[Tensor, "n_b dim"]) -> float:
+def frechet_distance(a: Float[Array, "n_a dim"], b: Float[Array, "n_b dim"]) -> float:
     """Squared 2-Wasserstein distance between the normals fitted to two feature sets (Dowson and Landau 1982, eq. 4).
 
     |m_a - m_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2)), where the trace of the root is the sum of the roots of the eigenvalues
@@ -40,6 +41,7 @@ def frechet_distance(a: Float[Tensor, "n_a dim"], b: Float[Tensor, "n_b dim"]) -
     Raises:
         ValueError: a shape is wrong, the two sets differ in d or in device, or a feature is not finite.
     """
+    a, b = as_values(a, "a"), as_values(b, "b")
     if a.device != b.device:
         raise ValueError(f"a is on {a.device}, b on {b.device}: expected one device.")
     mean_a, cov_a = feature_statistics(a, "a")
@@ -53,7 +55,7 @@ def frechet_distance(a: Float[Tensor, "n_a dim"], b: Float[Tensor, "n_b dim"]) -
     return max(distance.item(), 0.0)
 
 
-def polynomial_mmd(a: Float[Tensor, "n_a dim"], b: Float[Tensor, "n_b dim"]) -> float:
+def polynomial_mmd(a: Float[Array, "n_a dim"], b: Float[Array, "n_b dim"]) -> float:
     """Unbiased squared maximum mean discrepancy under k(x, y) = (x.y / d + 1)^3 (Gretton et al. 2012, eq. 3).
 
     mean k(a, a') + mean k(b, b') - 2 mean k(a, b), no sample being paired with itself: the expectation is the distance
@@ -62,8 +64,7 @@ def polynomial_mmd(a: Float[Tensor, "n_a dim"], b: Float[Tensor, "n_b dim"]) -> 
     Raises:
         ValueError: a shape is wrong, a set has fewer than two rows, or a feature is not finite.
     """
-    check_features(2, a=a, b=b)
-    a, b = a.double(), b.double()
+    a, b = check_features(2, a=a, b=b)
     within_a, within_b, across = ((x @ y.T / a.shape[1] + 1) ** 3 for x, y in ((a, a), (b, b), (a, b)))
     n_a, n_b = len(a), len(b)
     mean_a = (within_a.sum() - within_a.trace()) / (n_a * (n_a - 1))
@@ -72,7 +73,7 @@ def polynomial_mmd(a: Float[Tensor, "n_a dim"], b: Float[Tensor, "n_b dim"]) -> 
 
 
 def kernel_distance(
-    a: Float[Tensor, "n_a dim"], b: Float[Tensor, "n_b dim"], size: int = 1000, seed: int = 0
+    a: Float[Array, "n_a dim"], b: Float[Array, "n_b dim"], size: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
     """Kernel distance (Binkowski et al. 2018) with its 95 % interval: :func:`polynomial_mmd` over disjoint pairs of blocks.
 
@@ -92,10 +93,10 @@ def kernel_distance(
     Raises:
         ValueError: a shape is wrong, size < 2, the smaller set does not fill two blocks, or a feature is not finite.
     """
-    check_features(2, a=a, b=b)
-    blocks = min(len(a), len(b)) // size if size >= 2 else 0
+    a, b = check_features(2, a=a, b=b)
+    blocks, shuffle = min(len(a), len(b)) // whole(size, "size", 2), seeded(seed)
     if blocks < 2:
-        raise ValueError(f"size must be at least 2 and fill two blocks of {min(len(a), len(b))} rows, got {size}.")
-    shuffle = torch.Generator().manual_seed(seed)
-    blocks_a, blocks_b = (x[torch.randperm(len(x), generator=shuffle)[: blocks * size]].split(size) for x in (a, b))
+        raise ValueError(f"size must fill two blocks of {min(len(a), len(b))} rows, got {size}.")
+    orders = [torch.randperm(len(x), generator=shuffle, device="cpu")[: blocks * size] for x in (a, b)]
+    blocks_a, blocks_b = a[orders[0]].split(size), b[orders[1]].split(size)
     return mean_interval([polynomial_mmd(x, y) for x, y in zip(blocks_a, blocks_b)])

@@ -1,14 +1,14 @@
 """Where the modes are known: how many a sampler finds, how well it hits them, and how evenly."""
 
-import math
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
 
+from ganlib.arguments import positive
 from ganlib.metrics.likelihood import squared_distances
 from ganlib.metrics.summaries import check_features
+from ganlib.types import Array
 
 
 class ModeCoverage(NamedTuple):
@@ -19,7 +19,7 @@ class ModeCoverage(NamedTuple):
     reverse_kl: float
 
 
-def mode_coverage(samples: Float[Tensor, "n dim"], centres: Float[Tensor, "modes dim"], std: float) -> ModeCoverage:
+def mode_coverage(samples: Float[Array, "n dim"], centres: Float[Array, "modes dim"], std: float) -> ModeCoverage:
     """Modes, quality and balance of samples of a mixture of equally likely normals (Lin et al. 2018, section 4.1).
 
     Reverse KL is KL(samples || target) of the histogram over nearest centres, every sample counted: log of the number of
@@ -33,9 +33,8 @@ def mode_coverage(samples: Float[Tensor, "n dim"], centres: Float[Tensor, "modes
     Raises:
         ValueError: a shape is wrong, std is not positive and finite, or a value is not finite.
     """
-    check_features(1, samples=samples, centres=centres)
-    if not 0 < std < math.inf:
-        raise ValueError(f"std must be positive and finite, got {std}.")
+    samples, centres = check_features(1, samples=samples, centres=centres)
+    std = positive(std, "std")
     distance, nearest = squared_distances(samples, centres).min(dim=1)
     close = distance <= (3 * std) ** 2
     modes = len(nearest[close].unique())

@@ -6,9 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ganlib.arguments import seeded, whole
 from ganlib.metrics.likelihood import squared_distances
 from ganlib.metrics.summaries import check_features
-from ganlib.types import Features
+from ganlib.types import Array
 
 
 class PrecisionRecall(NamedTuple):
@@ -40,13 +41,15 @@ class Memorisation(NamedTuple):
     p_value: float
 
 
-def ball_radii(features: Features, k: int, block: int = 1000) -> Float[Tensor, " n"]:
+def ball_radii(features: Float[Array, "n dim"], k: int, block: int = 1000) -> Float[Tensor, " n"]:
     """Squared distance (n,) of every row to its k-th nearest other row. Introduced in chapter 10."""
+    (features,) = check_features(2, features=features)
+    k, block = whole(k, "k", 1, len(features) - 1), whole(block, "block", 1)
     near = (squared_distances(chunk, features).topk(k + 1, largest=False).values for chunk in features.split(block))
     return torch.cat([distances[:, k] for distances in near])
 
 
-def precision_recall(real: Float[Tensor, "n_real dim"], fake: Float[Tensor, "n_fake dim"], k: int = 3) -> PrecisionRecall:
+def precision_recall(real: Float[Array, "n_real dim"], fake: Float[Array, "n_fake dim"], k: int = 3) -> PrecisionRecall:
     """Improved precision and recall (Kynkaanniemi et al. 2019, eqs. 1-2).
 
     A set's region is the union of balls around its points, each reaching to the point's k-th nearest neighbour in the set.
@@ -60,9 +63,8 @@ def precision_recall(real: Float[Tensor, "n_real dim"], fake: Float[Tensor, "n_f
     Raises:
         ValueError: a shape is wrong, k < 1, a set has k rows or fewer, or a feature is not finite.
     """
-    check_features(2, real=real, fake=fake)
-    if not 1 <= k < min(len(real), len(fake)):
-        raise ValueError(f"k must lie between 1 and the rows of the smaller set less one, got {k}.")
+    real, fake = check_features(2, real=real, fake=fake)
+    k = whole(k, "k", 1, min(len(real), len(fake)) - 1)
     shares = []
     for centres, points in ((real, fake), (fake, real)):
         radii = ball_radii(centres, k)
@@ -71,7 +73,7 @@ def precision_recall(real: Float[Tensor, "n_real dim"], fake: Float[Tensor, "n_f
     return PrecisionRecall(*shares)
 
 
-def density_coverage(real: Float[Tensor, "n_real dim"], fake: Float[Tensor, "n_fake dim"], k: int = 5) -> DensityCoverage:
+def density_coverage(real: Float[Array, "n_real dim"], fake: Float[Array, "n_fake dim"], k: int = 5) -> DensityCoverage:
     """Density and coverage (Naeem et al. 2020, eqs. 5-6): balls around real points only; one odd fake widens nothing.
 
     For two samples of one continuous distribution and of one size density is 1 on average and coverage about 1 - 2^-k;
@@ -81,9 +83,8 @@ def density_coverage(real: Float[Tensor, "n_real dim"], fake: Float[Tensor, "n_f
     Raises:
         ValueError: a shape is wrong, k < 1, real has k rows or fewer, or a feature is not finite.
     """
-    check_features(1, real=real, fake=fake)
-    if not 1 <= k < len(real):
-        raise ValueError(f"k must lie between 1 and the number of reals less one, got {k}.")
+    real, fake = check_features(1, real=real, fake=fake)
+    k = whole(k, "k", 1, len(real) - 1)
     radii = ball_radii(real, k)
     holds = torch.zeros(len(real), dtype=torch.int64, device=real.device)
     for chunk in fake.split(1000):
@@ -92,7 +93,7 @@ def density_coverage(real: Float[Tensor, "n_real dim"], fake: Float[Tensor, "n_f
 
 
 def memorisation_test(
-    samples: Float[Tensor, "n dim"], train: Float[Tensor, "n_train dim"], held_out: Float[Tensor, "n_held_out dim"]
+    samples: Float[Array, "n dim"], train: Float[Array, "n_train dim"], held_out: Float[Array, "n_held_out dim"]
 ) -> Memorisation:
     """Do samples lie nearer to the training set than to held-out data of the same distribution?
 
@@ -112,25 +113,25 @@ def memorisation_test(
     """
     from scipy.stats import norm
 
-    check_features(1, samples=samples, train=train, held_out=held_out)
+    samples, train, held_out = check_features(1, samples=samples, train=train, held_out=held_out)
     pool, n = torch.cat([train, held_out]), len(train)
-    centre = pool.double().mean(dim=0)
+    centre = pool.mean(dim=0)
     found = torch.zeros(len(pool), dtype=torch.float64, device=pool.device)  # samples that each point of the pool attracts
     for chunk in samples.split(500):
         distances = squared_distances(chunk, pool)
         least = distances.amin(dim=1, keepdim=True)
-        rounding = 1e-12 * (least + (chunk.double() - centre).square().sum(dim=1, keepdim=True))
+        rounding = 1e-12 * (least + (chunk - centre).square().sum(dim=1, keepdim=True))
         rows, points = (distances <= least + rounding).nonzero(as_tuple=True)
         found.index_add_(0, points, 1 / torch.bincount(rows)[rows].double())
     share = n / len(pool)
     variance = n * found.var(correction=0) * (len(pool) - n) / (len(pool) - 1)
     different = variance > 1e-20 * len(samples) ** 2  # less is rounding: every point attracts equally
-    z = (found[:n].sum() - share * len(samples)) / variance.sqrt() if different else torch.zeros(())
-    return Memorisation(found[:n].sum().item() / len(samples), share, float(norm.sf(z.item())))
+    z = ((found[:n].sum() - share * len(samples)) / variance.sqrt()).item() if different else 0.0
+    return Memorisation(found[:n].sum().item() / len(samples), share, float(norm.sf(z)))
 
 
 def classifier_two_sample_test(
-    a: Float[Tensor, "n_a dim"], b: Float[Tensor, "n_b dim"], k: int | None = None, seed: int = 0
+    a: Float[Array, "n_a dim"], b: Float[Array, "n_b dim"], k: int | None = None, seed: int = 0
 ) -> TwoSample:
     """Can a classifier tell a from b? Majority of k nearest neighbours (Lopez-Paz and Oquab 2017).
 
@@ -149,13 +150,13 @@ def classifier_two_sample_test(
     """
     from scipy.stats import binom
 
-    check_features(2, a=a, b=b)
-    n, shuffle = min(len(a), len(b)), torch.Generator().manual_seed(seed)
-    k = int(n**0.5 - 1) // 2 * 2 + 1 if k is None else k
-    if not 1 <= k <= n or k % 2 == 0:
-        raise ValueError(f"k must be odd and lie between 1 and {n}, got {k}.")
-    rows = torch.cat([x[torch.randperm(len(x), generator=shuffle)[:n]] for x in (a, b)])
-    order = torch.randperm(2 * n, generator=shuffle)
+    a, b = check_features(2, a=a, b=b)
+    n, shuffle = min(len(a), len(b)), seeded(seed)
+    k = int(n**0.5 - 1) // 2 * 2 + 1 if k is None else whole(k, "k", 1, n)
+    if k % 2 == 0:
+        raise ValueError(f"k must be odd, got {k}.")
+    rows = torch.cat([x[torch.randperm(len(x), generator=shuffle, device="cpu")[:n]] for x in (a, b)])
+    order = torch.randperm(2 * n, generator=shuffle, device="cpu").to(rows.device)
     voters, judged = order[:n], order[n:]
     near = [squared_distances(chunk, rows[voters]).topk(k, largest=False).indices for chunk in rows[judged].split(1000)]
     says_b = (voters[torch.cat(near)] >= n).sum(dim=1) > k / 2

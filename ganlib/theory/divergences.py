@@ -29,6 +29,8 @@ def check_outcomes(**tensors: Tensor) -> None:
         if not isinstance(tensor, Tensor) or tensor.dtype != torch.float64:
             found = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
             raise ValueError(f"{name} must be a float64 tensor, got {found}.")
+        if tensor.is_meta:
+            raise ValueError(f'{name} must hold values, got a tensor on the device "meta".')
         if tensor.ndim == 0 or tensor.shape[-1] == 0:
             raise ValueError(f"{name} must have shape (..., outcomes) with outcomes >= 1, got {tuple(tensor.shape)}.")
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
@@ -180,7 +182,7 @@ def f_divergence(
         ValueError: an argument is no distribution, f(1) is not 0, p/q overflows, or a limit is needed and was not given.
     """
     check_distributions(p=p, q=q)
-    at_one = f(torch.ones(1, dtype=torch.float64)).item()
+    at_one = f(torch.ones(1, dtype=torch.float64, device=p.device)).item()
     if not abs(at_one) < SUM_TOLERANCE:
         raise ValueError(f"f(1) must be 0, got {at_one}.")
     p, q = torch.broadcast_tensors(p, q)

@@ -7,13 +7,14 @@ import torch
 from jaxtyping import Complex128, Float64
 from torch import Tensor
 
+from ganlib.arguments import number, positive, scalar, several, whole
 from ganlib.theory.divergences import check_distributions
 from ganlib.types import Game, Penalty
 
 Path = Float64[Tensor, "time ..."]
 """Distributions, or states of the Dirac-GAN, one after the other."""
 
-Coordinate = Float64[Tensor, ""] | float
+Coordinate = Float64[Tensor, ""] | float | int
 """theta, where the G of the Dirac-GAN puts its one point, or psi, the slope of its D."""
 
 State = Float64[Tensor, "2"]
@@ -46,8 +47,7 @@ def simplex_descent(p: Tensor, q0: Tensor, steps: int, step_size: float = 1.0) -
     check_distributions(p=p, q0=q0)
     if not (q0 > 0).all():
         raise ValueError(f"q0 must be positive everywhere, got a smallest entry of {q0.min().item()}.")
-    if steps < 0 or not step_size > 0:
-        raise ValueError(f"steps must be >= 0 and step_size > 0, got {steps} and {step_size}.")
+    steps, step_size = whole(steps, "steps", 0), positive(step_size, "step_size")
     log_p, log_q = torch.broadcast_tensors(p.log(), q0.log())
     path = [log_q]
     for _ in range(steps):
@@ -57,6 +57,7 @@ def simplex_descent(p: Tensor, q0: Tensor, steps: int, step_size: float = 1.0) -
     return torch.stack(path).exp()
 
 
+@torch.inference_mode(False)  # gradients are taken, whatever mode the caller is in
 def dirac_field(objective: Game, theta: Coordinate, psi: Coordinate, penalty: Penalty | None = None) -> State:
     """Minus the gradient of each player's loss in the Dirac-GAN, (-dL_G/dtheta, -dL_D/dpsi), itself differentiable.
 
@@ -74,12 +75,12 @@ def dirac_field(objective: Game, theta: Coordinate, psi: Coordinate, penalty: Pe
     Source: Mescheder et al. 2018, section 2. Introduced in chapter 6.
     """
     # A clone each: however psi came about, G takes it as given, and D takes theta as given.
-    theta, psi = (torch.as_tensor(value, dtype=torch.float64).clone().requires_grad_(True) for value in (theta, psi))
+    theta, psi = (x.clone().requires_grad_(True) for x in (scalar(theta, "theta"), scalar(psi, "psi")))
 
     def D(x: Tensor) -> Tensor:
         return psi * x[:, 0]
 
-    reals, fakes = torch.zeros(1, 1, dtype=torch.float64), theta.reshape(1, 1)
+    reals, fakes = torch.zeros(1, 1, dtype=torch.float64, device="cpu"), theta.reshape(1, 1)
     loss_G = objective.g_loss(D(reals), D(fakes))
     loss_D = objective.d_loss(D(reals), D(fakes))
     if penalty is not None:
@@ -114,7 +115,8 @@ def dirac_step(
 
     Introduced in chapter 6.
     """
-    if d_steps < 1 or (d_steps > 1 and not alternating):
+    theta, psi, step_size = scalar(theta, "theta"), scalar(psi, "psi"), number(step_size, "step_size")
+    if whole(d_steps, "d_steps", 1) > 1 and not alternating:
         raise ValueError(f"d_steps must be 1, or more with alternating=True, got {d_steps} with alternating={alternating}.")
     if not alternating:
         move = dirac_field(objective, theta, psi, penalty)
@@ -141,15 +143,16 @@ def dirac_trajectory(
 
     Introduced in chapter 6.
     """
-    if steps < 0:
-        raise ValueError(f"steps must be >= 0, got {steps}.")
-    path = [start.detach()]
-    for _ in range(steps):
+    path = [torch.tensor(several(start, "start", number), dtype=torch.float64, device="cpu")]
+    if path[0].shape != (2,):
+        raise ValueError(f"start must be (theta, psi), got {len(path[0])} numbers.")
+    for _ in range(whole(steps, "steps", 0)):
         theta, psi = path[-1]
         path.append(dirac_step(objective, theta, psi, step_size, penalty, alternating, d_steps).detach())
     return torch.stack(path)
 
 
+@torch.inference_mode(False)  # gradients are taken, whatever mode the caller is in
 def jacobian_spectrum(
     objective: Game, theta: Coordinate, psi: Coordinate, penalty: Penalty | None = None
 ) -> Complex128[Tensor, "2"]:
@@ -159,7 +162,9 @@ def jacobian_spectrum(
 
     Source: Mescheder et al. 2018, section 3. Introduced in chapter 6.
     """
-    state = torch.tensor([theta, psi], dtype=torch.float64)
+    state = torch.stack([scalar(theta, "theta"), scalar(psi, "psi")]).detach()
     jacobian = torch.autograd.functional.jacobian(lambda at: dirac_field(objective, at[0], at[1], penalty), state)
+    if not jacobian.isfinite().all():
+        raise FloatingPointError(f"the Jacobian is not finite at theta = {theta} and psi = {psi}.")
     eigenvalues = torch.linalg.eigvals(jacobian)
     return torch.stack(sorted(eigenvalues, key=lambda value: (round(value.real.item(), 9), value.imag.item())))

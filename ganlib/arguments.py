@@ -1,0 +1,130 @@
+"""What the library's functions ask of their arguments: one check of each kind, with an error that names the argument."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+
+def as_tensor(values: Any, name: str) -> Tensor:
+    """A tensor as it is; a NumPy array as a tensor on the CPU, which shares the array's memory where torch can.
+
+    Raises:
+        TypeError: values are neither, are sparse, or are of a dtype that torch does not have.
+    """
+    if isinstance(values, Tensor):
+        if values.layout != torch.strided:
+            raise TypeError(f"{name} must be a dense tensor, got {values.layout}.")
+        return values
+    if not isinstance(values, np.ndarray):
+        raise TypeError(f"{name} must be a tensor or a NumPy array, got {type(values).__name__}.")
+    if not values.flags.writeable or any(stride < 0 for stride in values.strides):  # torch warns of the one, refuses the other
+        values = values.copy()
+    try:
+        return torch.from_numpy(values)
+    except TypeError as error:
+        raise TypeError(f"{name} must be of a dtype that torch has, got NumPy's {values.dtype}.") from error
+
+
+def as_values(values: Any, name: str) -> Tensor:
+    """As :func:`as_tensor`, for a function that looks at the values.
+
+    Raises:
+        TypeError: as :func:`as_tensor`.
+        ValueError: the tensor is on the device "meta", which holds shapes alone.
+    """
+    tensor = as_tensor(values, name)
+    if tensor.is_meta:
+        raise ValueError(f'{name} must hold values, got a tensor on the device "meta".')
+    return tensor
+
+
+def whole(value: Any, name: str, least: int, most: int | None = None) -> int:
+    """A whole number from `least` to `most`, both included, Python's or NumPy's.
+
+    Raises:
+        TypeError: value is no whole number.
+        ValueError: it is out of range.
+    """
+    if not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be a whole number, got {_shown(value)}.")
+    if value < least or (most is not None and value > most):
+        allowed = f"be at least {least}" if most is None else f"lie between {least} and {most}"
+        raise ValueError(f"{name} must {allowed}, got {value}.")
+    return int(value)
+
+
+def number(value: Any, name: str, least: float = -math.inf, most: float = math.inf) -> float:
+    """A number from `least` to `most`, both included, Python's or NumPy's; never NaN.
+
+    Raises:
+        TypeError: value is no number.
+        ValueError: it is NaN or out of range.
+    """
+    if not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"{name} must be a number, got {_shown(value)}.")
+    if not least <= value <= most:
+        allowed = "be a number" if math.isinf(least) and math.isinf(most) else f"lie in [{least:g}, {most:g}]"
+        raise ValueError(f"{name} must {allowed}, got {value}.")
+    return float(value)
+
+
+def positive(value: Any, name: str) -> float:
+    """A positive number whose square float64 can hold, as a standard deviation or a step is.
+
+    Raises:
+        TypeError: value is no number.
+        ValueError: it does not lie in [1e-100, 1e100].
+    """
+    if isinstance(value, int | float | np.integer | np.floating) and not value > 0:
+        raise ValueError(f"{name} must be positive, got {value}.")
+    return number(value, name, 1e-100, 1e100)
+
+
+def scalar(value: Any, name: str) -> Float64[Tensor, ""]:
+    """A number, or the one in a tensor or array, as a float64 tensor () on the CPU; a gradient flows through.
+
+    Raises:
+        TypeError: value is no real number.
+        ValueError: it is NaN, or a tensor or array holds another number of numbers.
+    """
+    if not isinstance(value, Tensor | np.ndarray):
+        return torch.tensor(number(value, name), dtype=torch.float64, device="cpu")
+    tensor = as_values(value, name)
+    if tensor.numel() != 1 or tensor.is_complex():
+        raise ValueError(f"{name} must be one real number, got {tensor.dtype} of shape {tuple(tensor.shape)}.")
+    return tensor.reshape(()).cpu().to(torch.float64)
+
+
+def several(values: Any, name: str, check: Callable[[Any, str], float]) -> list[float]:
+    """The numbers of a sequence, an array or a tensor of one axis, at least one, each checked by ``check(value, name)``.
+
+    Raises:
+        TypeError: values are no sequence of numbers.
+        ValueError: there is none, or as `check`.
+    """
+    if isinstance(values, Tensor | np.ndarray):
+        values = as_values(values, name).tolist()
+    if not isinstance(values, Sequence) or isinstance(values, str):
+        raise TypeError(f"{name} must be a sequence of numbers, got {_shown(values)}.")
+    if len(values) == 0:
+        raise ValueError(f"{name} must hold a number at least, got none.")
+    return [check(value, name) for value in values]
+
+
+def seeded(seed: Any, name: str = "seed") -> torch.Generator:
+    """A generator of its own on the CPU, whatever torch's default device is, so that a seed means the same everywhere.
+
+    Raises:
+        TypeError: seed is no whole number.
+        ValueError: seed is negative or has more than 63 bits.
+    """
+    return torch.Generator(device="cpu").manual_seed(whole(seed, name, 0, 2**63 - 1))
+
+
+def _shown(value: Any) -> str:
+    return repr(value) if isinstance(value, float | np.floating | str | None) else type(value).__name__
