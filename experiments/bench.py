@@ -1,5 +1,6 @@
 """The bench that every experiment works on: finished runs that are kept, runs that go on, chapter 8's recipe, the openings."""
 
+import argparse
 import ast
 import copy
 import hashlib
@@ -92,6 +93,17 @@ def kept(label: str, compute: Callable, settings: dict[str, Any], uses: Iterable
 def write_json(path: Path, content: Any) -> None:
     """The file whole or not at all; numbers must be finite."""
     write_whole(path, lambda file: file.write((json.dumps(content, indent=1, allow_nan=False) + "\n").encode()))
+
+
+def asked(
+    parser: argparse.ArgumentParser, experiment: str, is_part: Callable[[argparse.Namespace], bool]
+) -> argparse.Namespace:
+    """The command line, with ``--name`` of the record; a part of an experiment must not take the name of the whole."""
+    parser.add_argument("--name", default=experiment, help="of the record; a part of the experiment needs one of its own")
+    answers = parser.parse_args()
+    if is_part(answers) and answers.name == experiment:
+        parser.error(f"this is a part of {experiment}, and its record must not replace that of the whole: give it a --name.")
+    return answers
 
 
 def ship(name: str, content: bytes, experiment: str) -> str:
