@@ -183,10 +183,14 @@ def recipe(seed: int = 0) -> training.Run:
     return fresh_run(networks.MLPGenerator(), networks.MLPDiscriminator())
 
 
+def falling(step: int, rounds: int, start: float, end: float = 0.0) -> float:
+    """1 until share `start` of the rounds, then in a straight line to `end`."""
+    return end + (1 - end) * min(1.0, (1 - step / rounds) / (1 - start))
+
+
 def linear_decay(optimiser: torch.optim.Optimizer, rounds: int, start: float, end: float) -> torch.optim.lr_scheduler.LambdaLR:
-    """Full learning rate until share `start` of the rounds, then in a straight line to share `end` of it."""
-    left = lambda step: min(1.0, (1 - step / rounds) / (1 - start))  # noqa: E731 (the share of the way still to go)
-    return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: end + (1 - end) * left(step))
+    """An optimiser's learning rate times :func:`falling`."""
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: falling(step, rounds, start, end))
 
 
 def plain(network: nn.Module) -> nn.Module:

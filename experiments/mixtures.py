@@ -35,11 +35,6 @@ def start(seed: int, salt: int) -> torch.Generator:
     return torch.Generator().manual_seed(1_000_003 * salt + seed)
 
 
-def latents_of_a_look(*shape: int) -> Tensor:
-    """The latents of every look, the same for every seed."""
-    return torch.randn(shape, generator=torch.Generator().manual_seed(2333))
-
-
 def summary(scores: Sequence[dict[str, float]]) -> str:
     """Means over the seeds of a look, and the standard error of the modes."""
     modes, share, kl = torch.tensor([[float(score[key]) for score in scores] for key in ("modes", "share", "reverse_kl")])

@@ -48,15 +48,20 @@ class Stacked(nn.Module):
         return {name: weight.detach() for name, weight in self.named_parameters()}
 
 
-def generator(seeds: Sequence[int], width: int = 400, dtype: torch.dtype = torch.float32) -> Stacked:
-    """Weights of G and the running statistics of its batch normalisation."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for layer in range(4):
-        shapes |= {f"weight{layer}": (width, width if layer else 2), f"scale{layer}": (width, 1), f"shift{layer}": (width, 1)}
-    G = Stacked(seeds, shapes | {"weight_out": (2, width), "bias_out": (2, 1)}, salt=1, dtype=dtype)
-    G.register_buffer("means", torch.zeros(len(seeds), 4, width, 1, dtype=dtype))
-    G.register_buffer("stds", torch.ones(len(seeds), 4, width, 1, dtype=dtype))
-    return G
+class Generator(Stacked):
+    """G's weights and the running statistics of its batch normalisation; :func:`generate` is its forward pass."""
+
+    def __init__(self, seeds: Sequence[int], width: int = 400, dtype: torch.dtype = torch.float32) -> None:
+        shapes: dict[str, tuple[int, ...]] = {}
+        for i in range(4):
+            shapes |= {f"weight{i}": (width, width if i else 2), f"scale{i}": (width, 1), f"shift{i}": (width, 1)}
+        super().__init__(seeds, shapes | {"weight_out": (2, width), "bias_out": (2, 1)}, salt=1, dtype=dtype)
+        self.register_buffer("means", torch.zeros(len(seeds), 4, width, 1, dtype=dtype))
+        self.register_buffer("stds", torch.ones(len(seeds), 4, width, 1, dtype=dtype))
+
+    def sample_z(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """(seeds, 2, n), the same for every seed, drawn on the CPU."""
+        return torch.randn(1, 2, n, generator=generator).to(self.weight0).expand(len(self.weight0), -1, -1)
 
 
 def discriminator(seeds: Sequence[int], pack: int = 1, width: int = 200, dtype: torch.dtype = torch.float32) -> Stacked:
@@ -149,7 +154,7 @@ def play_round(run: training.Run, reals: Tensor, z: Tensor, pack: int, half: boo
     return loss_D, loss_G
 
 
-def absorb(G: Stacked, means: Tensor, stds: Tensor) -> None:
+def absorb(G: Generator, means: Tensor, stds: Tensor) -> None:
     """Moves the running statistics a twentieth of the way to those of a batch."""
     G.means.lerp_(means, 0.05), G.stds.lerp_(stds, 0.05)
 
@@ -162,13 +167,13 @@ def fresh_run(
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
 ) -> training.Run:
-    G, D = generator(seeds, dtype=dtype).to(device), discriminator(seeds, pack, dtype=dtype).to(device)
+    G, D = Generator(seeds, dtype=dtype).to(device), discriminator(seeds, pack, dtype=dtype).to(device)
     opt_G, opt_D = (torch.optim.Adam(net.parameters(), lr=lr, betas=(beta1, 0.999), fused=True) for net in (G, D))
     return training.Run(G, D, opt_G, opt_D, G_ema=nn.Identity())  # no average of G is kept
 
 
 @torch.no_grad()
-def renewed(G: Stacked, pack: int, batches: int = 50) -> Stacked:
+def renewed(G: Generator, pack: int, batches: int = 50) -> Generator:
     """A copy whose running statistics have seen fifty further batches, its weights standing still.
 
     So the authors' code has it: its monitoring of 5,000 training points after each epoch updates the statistics of the batch
@@ -176,7 +181,6 @@ def renewed(G: Stacked, pack: int, batches: int = 50) -> Stacked:
     """
     G, dice = copy.deepcopy(G), torch.Generator().manual_seed(2334)
     for _ in range(batches):
-        z = torch.randn(1, 2, pack * BATCH, generator=dice).to(G.weight0)
-        _, (means, stds) = generate(G.weights(), z.expand(len(G.weight0), -1, -1), pack)
+        _, (means, stds) = generate(G.weights(), G.sample_z(pack * BATCH, dice), pack)
         absorb(G, means, stds)
     return G

@@ -75,9 +75,9 @@ def evaluate(samples: Tensor, mixture: Mixture) -> dict[str, float]:
 
 
 @torch.no_grad()
-def look(G: pacgan.Stacked, mixture: Mixture, n: int = 2_500) -> list[dict[str, float]]:
+def look(G: pacgan.Generator, mixture: Mixture, n: int = 2_500) -> list[dict[str, float]]:
     """Scores of n samples of every seed's generator, from the same latents, with running statistics."""
-    z = mixtures.latents_of_a_look(1, 2, n).to(G.weight0).expand(len(G.weight0), -1, -1)
+    z = G.sample_z(n, torch.Generator().manual_seed(2333))
     samples, _ = pacgan.generate(G.weights(), z, kept=(G.means, G.stds))
     return [evaluate(points, mixture) for points in samples.transpose(1, 2).float().cpu()]
 
