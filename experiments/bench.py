@@ -3,6 +3,7 @@
 import argparse
 import ast
 import copy
+import functools
 import hashlib
 import inspect
 import json
@@ -18,7 +19,7 @@ import torch
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from ganlib import checkpoints, networks, record, training
+from ganlib import checkpoints, data, networks, objectives, penalties, record, training
 from ganlib.files import write_whole
 from ganlib.types import Game
 
@@ -35,7 +36,7 @@ def bare(source: str) -> str:
         if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and body:
             first = body[0]
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-                body[0] = ast.Pass()
+                node.body = body[1:] or [ast.Pass()]
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             node.returns = None
         elif isinstance(node, ast.arg):
@@ -45,6 +46,12 @@ def bare(source: str) -> str:
     return ast.unparse(tree)
 
 
+@functools.cache  # as it was when it was loaded: a file may change under a process that computes for an hour
+def source_of(part: Callable | ModuleType | str) -> str:
+    """The bare source of a function, a class or a module; source itself, made bare."""
+    return bare(part if isinstance(part, str) else inspect.getsource(inspect.unwrap(part)))
+
+
 def identity_of(settings: dict[str, Any], uses: Iterable[Callable | ModuleType | str]) -> dict[str, Any]:
     """What a run is known by: its settings as JSON and the SHA-256 of the bare source of what computes it.
 
@@ -52,8 +59,8 @@ def identity_of(settings: dict[str, Any], uses: Iterable[Callable | ModuleType |
         settings: the arguments of the run.
         uses: functions, classes, modules, or source itself, in any order.
     """
-    sources = sorted(bare(part if isinstance(part, str) else inspect.getsource(inspect.unwrap(part))) for part in uses)
-    return {"settings": json.loads(json.dumps(settings)), "source": hashlib.sha256("\0".join(sources).encode()).hexdigest()}
+    sources = "\0".join(sorted({source_of(part) for part in uses}))
+    return {"settings": json.loads(json.dumps(settings)), "source": hashlib.sha256(sources.encode()).hexdigest()}
 
 
 def place_of(label: str, compute: Callable, settings: dict[str, Any], uses: Iterable = ()) -> Path:
@@ -165,7 +172,12 @@ def go_on(run: training.Run, path: Path | None, identity: dict[str, Any]) -> dic
     return story
 
 
-# Chapter 8's recipe
+# Chapter 8's recipe, and what decides how a run of it ends
+
+PLAYED = (
+    *(training.train, training.discriminator_step, training.generator_step, training.update_ema, training.Run),
+    *(networks.MLPGenerator, networks.MLPDiscriminator, networks.sample, objectives, penalties, data.batches, data.to_float),
+)
 
 
 def fresh_run(
@@ -224,10 +236,10 @@ def opening(
     run: training.Run,
     batches: Iterator[Tensor],
     objective: Game,
-    penalty: training.Penalty | None = None,
     rounds: int = 20,
     play: Callable = training.train,
+    **settings: Any,
 ) -> dict[str, list[float]]:
     """Both losses of the first rounds of a run whose networks :func:`reset_in_double` has made ready."""
-    rows = list(play(run, (reals.double() for reals in batches), objective, penalty, steps=rounds))
+    rows = list(play(run, (reals.double() for reals in batches), objective, steps=rounds, **settings))
     return {"loss_D": [row.loss_D for row in rows], "loss_G": [row.loss_G for row in rows]}

@@ -6,11 +6,9 @@ Writes ganlib/weights/digit_classifier.safetensors with its SHA-256 in manifest.
 Augmented with shifts of up to two pixels, so that the features describe shape rather than place.
 """
 
-import hashlib
-import json
 import time
-from pathlib import Path
 
+import bench
 import torch
 from safetensors.torch import save as to_bytes
 from torch import Tensor
@@ -18,8 +16,6 @@ from torch.nn.functional import cross_entropy, pad
 from tqdm.auto import tqdm
 
 from ganlib import data, eye, record
-
-WEIGHTS = Path(eye.__file__).parent / "weights"
 
 
 def shifted(images: Tensor, pixels: int = 2) -> Tensor:
@@ -62,17 +58,9 @@ def main(seed: int = 0, epochs: int = 10, batch: int = 128, lr: float = 2e-3, li
 
 
 if __name__ == "__main__":
-    configuration = {"seed": 0, "epochs": 10, "batch": 128, "lr": 2e-3}
+    provenance, configuration = record.provenance(seed=0), {"seed": 0, "epochs": 10, "batch": 128, "lr": 2e-3}
     outcome = main(**configuration)
-    content = to_bytes(outcome["classifier"].state_dict())
-    (WEIGHTS / "digit_classifier.safetensors").write_bytes(content)
-    sha256 = hashlib.sha256(content).hexdigest()
-    manifest = json.loads((WEIGHTS / "manifest.json").read_text())
-    manifest["digit_classifier.safetensors"] = {
-        "sha256": sha256,
-        "made_by": "experiments/digit_classifier.py",
-        "record": "results/digit_classifier.json",
-    }
-    (WEIGHTS / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
-    record.write("digit_classifier", configuration, {**outcome["figures"], "sha256": sha256}, outcome["seconds"])
-    print(outcome["figures"])
+    sha256 = bench.ship("digit_classifier", to_bytes(outcome["classifier"].state_dict()), "digit_classifier")
+    figures = outcome["figures"] | {"sha256": sha256} | provenance
+    record.write("digit_classifier", configuration, figures, outcome["seconds"])
+    print(figures)

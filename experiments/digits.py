@@ -1,11 +1,14 @@
 """What the book's eye for digits says of a sampler, as every experiment on MNIST asks it."""
 
 import functools
+import json
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ganlib import data, eye, metrics
+from ganlib.metrics import distances, neighbours
 
 
 @functools.cache
@@ -23,10 +26,10 @@ def floor(n: int = 10_000) -> tuple[float, list[float]]:
     return sum(floors) / len(floors), floors
 
 
-def score(images: Tensor, floor_of: int = 10_000, neighbours: bool = False) -> dict[str, float]:
+def score(images: Tensor, floor_of: int = 10_000, with_neighbours: bool = False) -> dict[str, float]:
     """Distance to the test set, its multiple of the floor of `floor_of` images, confidence and class balance.
 
-    With `neighbours`, precision and recall against as many test images too.
+    With `with_neighbours`, precision and recall against as many test images too.
     """
     with torch.random.fork_rng(devices=[]):  # building a classifier draws weights; a look must not change the run
         features, probabilities = eye.classify(eye.digit_classifier(), images)
@@ -39,7 +42,14 @@ def score(images: Tensor, floor_of: int = 10_000, neighbours: bool = False) -> d
         "rarest_class": balance.min().item(),
         "commonest_class": balance.max().item(),
     }
-    if neighbours:
+    if with_neighbours:
         precision, recall = metrics.precision_recall(test_features[: len(features)], features, k=3)
         scores |= {"precision": float(precision), "recall": float(recall)}
     return scores
+
+
+MANIFEST = json.loads((Path(eye.__file__).parent / "weights" / "manifest.json").read_text())
+USES = (
+    *(score, floor, seen, distances, neighbours, metrics.class_balance, eye.classify, eye.DigitClassifier),
+    f"weights = {MANIFEST['digit_classifier.safetensors']['sha256']!r}",
+)

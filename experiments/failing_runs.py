@@ -3,32 +3,29 @@
     python experiments/failing_runs.py
 
 `play` is the healthy loop. `CHANGES` names the line that each failing run has in place of one of its lines; the changed
-source is compiled and run as it is, so that what the chapter shows is what ran. Every finished run is kept in
-experiments/runs/, so that an interrupted experiment goes on where it stopped. Writes ganlib/results/failing_runs.json.
+source is compiled and run as it is, so that what the chapter shows is what ran. Every finished run is kept, so that an
+interrupted experiment goes on where it stopped. Writes ganlib/results/failing_runs.json.
 """
 
 import base64
 import copy
-import functools
 import inspect
-import json
-import time
 import zlib
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import bench
+import digits
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 from tqdm.auto import tqdm
 
-from ganlib import data, metrics, record
-from ganlib.eye import classify, digit_classifier
+from ganlib import data, record
 from ganlib.networks import MLPDiscriminator, MLPGenerator
 
-RUNS = Path(__file__).parent / "runs"
-ROUNDS, BATCH, SEEDS, LOOKS, SAMPLES = 3000, 64, 5, 10, 1000
-G_WIDTHS, D_WIDTHS = (64, 128), (128, 64)
+SEEDS = 5
+SETTINGS = {"rounds": 3000, "batch": 64, "samples": 1000, "looks": 10, "g_widths": (64, 128), "d_widths": (128, 64)}
 CURVES = ("loss_D", "loss_G", "prob_real", "prob_fake", "norm_D", "norm_G")
 
 
@@ -104,53 +101,24 @@ def compiled(name: str) -> Callable:
     return namespace["play"]
 
 
-def new_pair(seed: int, double: bool = False) -> tuple[MLPGenerator, MLPDiscriminator]:
-    """Chapter 8's networks at half the widths; in double precision their weights are drawn in it too."""
+def new_pair(seed: int, g_widths: Sequence[int], d_widths: Sequence[int]) -> tuple[MLPGenerator, MLPDiscriminator]:
+    """Chapter 8's networks at half the widths."""
     torch.manual_seed(seed)
-    G, D = MLPGenerator(widths=G_WIDTHS), MLPDiscriminator(widths=D_WIDTHS)
-    if double:
-        for layer in [*G.double().modules(), *D.double().modules()]:
-            if isinstance(layer, nn.Linear):
-                layer.reset_parameters()
-    return G, D
+    return MLPGenerator(widths=g_widths), MLPDiscriminator(widths=d_widths)
 
 
 @torch.no_grad()
-def sample(G: nn.Module, n: int = SAMPLES, train: bool = False, batch: int = 1000, seed: int = 1) -> Tensor:
+def sample(G: nn.Module, n: int, train: bool = False, batch: int = 1000, seed: int = 1) -> Tensor:
     """n images from a seed of their own, in evaluation mode or, for `train`, normalised by batches of this size."""
     z = torch.randn(n, G.z_dim, generator=torch.Generator().manual_seed(seed))
     G = copy.deepcopy(G).train(train)  # in training mode a forward pass changes what batch normalisation keeps
     return torch.cat([G(chunk) for chunk in z.split(batch)])
 
 
-@functools.cache
-def references() -> tuple[Tensor, float, list[float]]:
-    """Features of 10,000 test images, and the floor: distances of five sets of SAMPLES training images, mean and each."""
-    classifier = digit_classifier()
-    test_features, _ = classify(classifier, data.mnist("test").images)
-    images, _ = data.mnist("train")
-    floors = []
-    for seed in range(5):
-        rows = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:SAMPLES]
-        floors.append(metrics.frechet_distance(classify(classifier, images[rows])[0], test_features))
-    return test_features, sum(floors) / len(floors), floors
-
-
 def score(images: Tensor, neighbours: bool = False) -> dict[str, float]:
     """Distance to the test set in multiples of the floor, confidence and class balance; precision and recall on request."""
-    test_features, floor, _ = references()
-    features, probabilities = classify(digit_classifier(), images)
-    balance = metrics.class_balance(probabilities)
-    scores = {
-        "times_floor": metrics.frechet_distance(features, test_features) / floor,
-        "confidence": probabilities.max(dim=1).values.mean().item(),
-        "rarest_class": balance.min().item(),
-        "commonest_class": balance.max().item(),
-    }
-    if neighbours:
-        precision, recall = metrics.precision_recall(test_features[: len(features)], features, k=3)
-        scores |= {"precision": float(precision), "recall": float(recall)}
-    return {key: float(f"{value:.4g}") for key, value in scores.items()}
+    scores = digits.score(images, floor_of=len(images), with_neighbours=neighbours)
+    return bench.rounded({name: value for name, value in scores.items() if name != "frechet"}, 4)
 
 
 def variety(images: Tensor) -> float:
@@ -165,13 +133,13 @@ def nearest(images: Tensor) -> float:
     return float(f"{distances.min(dim=1).values.mean().item():.4g}")
 
 
-def samplers_we_understand() -> dict[str, dict[str, float]]:
-    """The scores of what no training made: SAMPLES training images, the same one again and again, uniform noise, and what a
+def samplers_we_understand(samples: int) -> dict[str, dict[str, float]]:
+    """The scores of what no training made: as many training images, the same one again and again, uniform noise, and what a
     collapse would be that is as good as can be, training images of one class."""
     images, labels = data.mnist("train")
     rows = torch.randperm(len(images), generator=torch.Generator().manual_seed(5))
-    reals, ones = data.to_float(images[rows[:SAMPLES]]), data.to_float(images[rows[labels[rows] == 1][:SAMPLES]])
-    noise = 2 * torch.rand(SAMPLES, 1, 28, 28, generator=torch.Generator().manual_seed(0)) - 1
+    reals, ones = data.to_float(images[rows[:samples]]), data.to_float(images[rows[labels[rows] == 1][:samples]])
+    noise = 2 * torch.rand(samples, 1, 28, 28, generator=torch.Generator().manual_seed(0)) - 1
     kinds = {"training images": reals, "training images of ones": ones, "one training image": reals[:1].expand_as(reals)}
     kinds["uniform noise"] = noise
     return {
@@ -194,17 +162,26 @@ def in_a_line(values: Tensor) -> str:
     return " ".join(f"{value:.4g}" for value in values.tolist())
 
 
-def main(seed: int = 0, name: str = "healthy", rounds: int = ROUNDS, batch: int = BATCH, progress: bool = True) -> dict:
-    """One run: its curves as means of 50 stretches of rounds, scores along it, and 16 samples in 16 greys."""
-    G, D = new_pair(seed)
+def main(
+    seed: int,
+    name: str,
+    rounds: int,
+    batch: int,
+    samples: int,
+    looks: int,
+    g_widths: Sequence[int],
+    d_widths: Sequence[int],
+    progress: bool = True,
+) -> dict[str, Any]:
+    """One run: its curves as means of 50 stretches of rounds, `looks` scores along it, and 16 samples in 16 greys."""
+    G, D = new_pair(seed, g_widths, d_widths)
     images, _ = data.mnist("train")
-    looks, bar = [], tqdm(total=rounds, desc=f"{name}, seed {seed}", disable=not progress, mininterval=5)
+    along, bar = [], tqdm(total=rounds, desc=f"{name}, seed {seed}", disable=not progress, mininterval=5)
 
     def look(step: int, G: nn.Module) -> None:
         bar.update()
-        if step % (rounds // LOOKS) == 0:
-            with torch.random.fork_rng(devices=[]):  # building a classifier draws weights; a look must not change the run
-                looks.append({"round": step, **score(sample(G), neighbours=step == rounds)})
+        if step % (rounds // looks) == 0:
+            along.append({"round": step, **score(sample(G, samples), neighbours=step == rounds)})
 
     rows = torch.tensor(compiled(name)(G, D, data.batches(images, batch, seed), rounds, look), dtype=torch.float64)
     bar.close()
@@ -214,37 +191,32 @@ def main(seed: int = 0, name: str = "healthy", rounds: int = ROUNDS, batch: int 
         "seed": seed,
         "curves": {curve: in_a_line(stretches[:, i]) for i, curve in enumerate(CURVES)},
         "autocorrelation": in_a_line(autocorrelation(rows[len(rows) // 2 :, CURVES.index("prob_fake")])),
-        "last_tenth": dict(zip(CURVES, (float(f"{v:.4g}") for v in rows[-len(rows) // 10 :].mean(dim=0).tolist()))),
-        "looks": looks,
+        "last_tenth": dict(zip(CURVES, bench.rounded(rows[-len(rows) // 10 :].mean(dim=0).tolist(), 4))),
+        "looks": along,
         "samples": base64.b64encode(zlib.compress(greys, 9)).decode(),
     }
     if name == "healthy":
         ways = {"train, 1000": (True, 1000), "train, 16": (True, 16), "train, 2": (True, 2)}
-        outcome["modes"] = {way: score(sample(G, train=train, batch=size)) for way, (train, size) in ways.items()}
+        modes = {way: score(sample(G, samples, train=train, batch=size)) for way, (train, size) in ways.items()}
+        outcome["modes"] = modes
     return outcome
 
 
-def kept(name: str, seed: int) -> dict:
-    """``main(seed, name)``, or what it returned when this run, of this loop and these settings, was last finished."""
-    path = RUNS / f"failing_{name.replace(' ', '_').replace('[', '').replace(']', '').replace(',', '')}_{seed}.json"
-    played = {"loop": loop(name), "settings": [ROUNDS, BATCH, LOOKS, SAMPLES, G_WIDTHS, D_WIDTHS]}
-    played = json.loads(json.dumps(played))  # tuples come back from a file as lists
-    if not path.exists() or {key: json.loads(path.read_text()).get(key) for key in played} != played:
-        begun = time.process_time()
-        outcome = main(seed, name)
-        RUNS.mkdir(exist_ok=True)
-        path.write_text(json.dumps(played | {"cpu": time.process_time() - begun, "outcome": outcome}))
-    state = json.loads(path.read_text())
-    last = state["outcome"]["looks"][-1]
-    print(f"{name:26s} seed {seed}  {last['times_floor']:8.1f} times the floor  {state['cpu']:5.1f} s", flush=True)
-    return state
+def kept(name: str, seed: int, **changes: Any) -> dict[str, Any]:
+    """``main`` of this loop and these settings, or what it returned when that run was last finished."""
+    uses = (loop(name), grad_norm, new_pair, sample, score, in_a_line, autocorrelation, MLPGenerator, MLPDiscriminator)
+    settings = {"seed": seed, "name": name} | SETTINGS | changes
+    outcome = bench.kept(f"failing {name} {seed}", main, settings, (*uses, data.batches, data.to_float, *digits.USES))
+    last = outcome["looks"][-1]["times_floor"]
+    print(f"{name:26s} seed {seed}  {last:8.1f} times the floor  {outcome['seconds']:5.1f} s", flush=True)
+    return outcome
 
 
 def opening(name: str, seed: int = 0, rounds: int = 8) -> dict[str, list[float]]:
     """What the first rounds see, in double precision: the slice that a test plays again and compares with the record."""
-    G, D = new_pair(seed, double=True)
-    images, _ = data.mnist("train")
-    doubles = (reals.double() for reals in data.batches(images, BATCH, seed))
+    G, D = new_pair(seed, SETTINGS["g_widths"], SETTINGS["d_widths"])
+    bench.reset_in_double(G, D)
+    doubles = (reals.double() for reals in data.batches(data.mnist("train").images, SETTINGS["batch"], seed))
     rows = compiled(name)(G, D, doubles, rounds, lambda step, G: None)
     return {curve: [row[i] for row in rows] for i, curve in enumerate(CURVES)}
 
@@ -252,28 +224,23 @@ def opening(name: str, seed: int = 0, rounds: int = 8) -> dict[str, list[float]]
 def whole_experiment() -> None:
     torch.set_num_threads(1)
     played = [name for name in CHANGES if name != "no detach"]  # its opening shows it to be the healthy run
-    states = {name: [] for name in played}
+    runs = {name: [] for name in played}
     for seed in range(SEEDS):  # every failure once before any twice
         for name in played:
-            states[name].append(kept(name, seed))
-    _, floor, floors = references()
+            runs[name].append(kept(name, seed))
+    least, floors = digits.floor(SETTINGS["samples"])
     figures = {
         "loop": loop("healthy"),
         "changes": CHANGES,
-        "floor": floor,
+        "floor": least,
         "floors": floors,
-        "baselines": samplers_we_understand(),
-        "runs": {name: [state["outcome"] for state in rows] for name, rows in states.items()},
+        "baselines": samplers_we_understand(SETTINGS["samples"]),
+        "runs": runs,
         "opening": {name: opening(name) for name in CHANGES},
     }
-    configuration = {"rounds": ROUNDS, "batch": BATCH, "samples": SAMPLES, "g_widths": G_WIDTHS, "d_widths": D_WIDTHS}
-    record.write(
-        "failing_runs",
-        configuration,
-        figures,
-        sum(state["cpu"] for rows in states.values() for state in rows),
-        clock="processor",
-    )
+    configuration = {name: value for name, value in SETTINGS.items() if name != "looks"}
+    seconds = sum(run["seconds"] for rows in runs.values() for run in rows)
+    record.write("failing_runs", configuration, figures, seconds, clock="processor")
 
 
 if __name__ == "__main__":

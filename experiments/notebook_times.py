@@ -1,18 +1,21 @@
 """How long each chapter takes: every notebook executed from top to bottom, in a fresh kernel, one after the other.
 
-Writes ``ganlib/results/notebook_times.json``, which chapter 0 prints. The record is written after each notebook, and what is
-recorded already stays unless ``again`` is set, so a run that was stopped goes on where it was. Run it on a quiet machine:
+Writes ``ganlib/results/notebook_times.json``, which chapter 0 prints. A finished notebook is kept as long as its text, the
+library, the environment and the machine stay what they are, so that a run that was stopped goes on where it was; ``--again``
+times all of them anew. Run it on a quiet machine:
 
     python experiments/notebook_times.py
 """
 
 import argparse
-import json
+import hashlib
 import os
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
+import bench
 import nbformat
 from nbclient import NotebookClient
 
@@ -21,33 +24,37 @@ from ganlib import record
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
 
-def time_notebook(path: Path, timeout: int = 900) -> dict[str, float]:
+def time_notebook(path: str, **known_by: Any) -> dict[str, float]:
     """Seconds from the kernel's start to the last cell's end, and the number of code cells; the file is not changed."""
     notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        NotebookClient(notebook, timeout=timeout, resources={"metadata": {"path": folder}}).execute()
+        NotebookClient(notebook, timeout=900, resources={"metadata": {"path": folder}}).execute()
         seconds = time.perf_counter() - began
     return {"seconds": round(seconds, 1), "code_cells": sum(cell.cell_type == "code" for cell in notebook.cells)}
 
 
-def main(again: bool = False, notebooks: Path = NOTEBOOKS, results: Path = record.RESULTS) -> dict[str, dict[str, float]]:
-    """Times every notebook that is not recorded yet (all of them if `again`); chapter 0 last, since it reads the record."""
-    file = results / "notebook_times.json"
-    old = {} if again or not file.is_file() else json.loads(file.read_text())["notebooks"]
-    names = sorted(path.stem for path in notebooks.glob("[0-9]*.ipynb"))
-    rows = {name: old[name] for name in names if name in old}
-    for name in sorted(set(names) - set(rows), key=lambda name: (name.startswith("00"), name)):
-        print(name, end=" ", flush=True)
-        rows[name] = time_notebook(notebooks / f"{name}.ipynb")
-        print(rows[name])
-        rows = dict(sorted(rows.items()))
-        total = sum(row["seconds"] for row in rows.values())
-        record.write("notebook_times", {"omp_threads": os.environ.get("OMP_NUM_THREADS")}, {"notebooks": rows}, total, results)
+def identity(path: Path, again: bool) -> dict[str, Any]:
+    """What a time belongs to: the cells, the library's code, versions and machine; with `again`, this moment."""
+    cells = [[cell.cell_type, cell.source] for cell in nbformat.read(path, as_version=4).cells]
+    code = [module.read_bytes() for module in sorted(Path(record.__file__).parent.rglob("*.py"))]
+    known_by = {"cells": hashlib.sha256(repr([cells, code]).encode()).hexdigest(), "environment": record.environment()}
+    known_by |= {"omp_threads": os.environ.get("OMP_NUM_THREADS")}
+    return {"path": str(path)} | known_by | ({"moment": time.time_ns()} if again else {})
+
+
+def main(again: bool = False, notebooks: Path = NOTEBOOKS, results: Path = record.RESULTS) -> dict[str, dict[str, Any]]:
+    """Times every notebook that is not kept (all of them if `again`); chapter 0 last, since it reads the record."""
+    rows: dict[str, dict[str, Any]] = {}
+    for path in sorted(notebooks.glob("[0-9]*.ipynb"), key=lambda path: (path.name.startswith("00"), path.name)):
+        rows[path.stem] = bench.kept(path.stem, time_notebook, identity(path, again))
+        print(path.stem, {name: rows[path.stem][name] for name in ("seconds", "code_cells")}, flush=True)
+    rows, total = dict(sorted(rows.items())), sum(row["seconds"] for row in rows.values())
+    record.write("notebook_times", {"omp_threads": os.environ.get("OMP_NUM_THREADS")}, {"notebooks": rows}, total, results)
     return rows
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--again", action="store_true", help="time recorded notebooks again")
+    parser.add_argument("--again", action="store_true", help="time notebooks again that are kept")
     main(parser.parse_args().again)

@@ -2,17 +2,13 @@
 
     python experiments/saturation.py
 
-Ten seeds, two at a time, one thread each; finished seeds are kept, so an interrupted run goes on where it stopped.
+Ten seeds, two at a time, one thread each; finished seeds are kept, so that an interrupted run goes on where it stopped.
 Writes ganlib/results/saturation.json, which chapter 7 reads.
 """
 
-import json
-import os
-import tempfile
-import time
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
+import bench
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
@@ -41,7 +37,7 @@ def pair(config: dict) -> tuple[MLPGenerator, MLPDiscriminator]:
     return MLPGenerator(widths=config["g_widths"]), MLPDiscriminator(widths=config["d_widths"])
 
 
-def adam(network: torch.nn.Module, config: dict) -> torch.optim.Optimizer:
+def adam_of(network: torch.nn.Module, config: dict) -> torch.optim.Optimizer:
     return torch.optim.Adam(network.parameters(), lr=config["lr"], betas=tuple(config["betas"]))
 
 
@@ -62,7 +58,7 @@ def look(G: MLPGenerator, D: MLPDiscriminator, z: Tensor) -> dict[str, float]:
 def fresh_discriminator(run: Run, images: Tensor, seed: int, config: dict) -> list[dict[str, float]]:
     """A new D is trained against run.G, which stands still; both gradients at each of config["looks"]."""
     _, D = pair(config)
-    against = Run(run.G, D, run.opt_G, adam(D, config), G_ema=run.G)
+    against = Run(run.G, D, run.opt_G, adam_of(D, config), G_ema=run.G)
     reals = data.batches(images, config["batch"], seed)
     z = run.G.sample_z(512)
     seen = []
@@ -77,7 +73,7 @@ def frozen_generator(images: Tensor, seed: int, config: dict) -> dict[str, list[
     """The experiment of 2017: G trained for some rounds, then frozen, and a D from scratch that learns to see through it."""
     torch.manual_seed(seed)
     G, D = pair(config)
-    run = Run(G, D, adam(G, config), adam(D, config))
+    run = Run(G, D, adam_of(G, config), adam_of(D, config))
     reals = data.batches(images, config["batch"], seed)
     stages = {}
     for stage in config["stages"]:
@@ -94,8 +90,8 @@ def six_runs(images: Tensor, seed: int, config: dict) -> dict[str, dict[str, flo
         for optimiser in ("adam", *config["sgd_lrs"]):
             torch.manual_seed(seed)
             G, D = pair(config)
-            opt_G = adam(G, config) if optimiser == "adam" else torch.optim.SGD(G.parameters(), lr=optimiser)
-            run = Run(G, D, opt_G, adam(D, config))
+            opt_G = adam_of(G, config) if optimiser == "adam" else torch.optim.SGD(G.parameters(), lr=optimiser)
+            run = Run(G, D, opt_G, adam_of(D, config))
             start = torch.nn.utils.parameters_to_vector(G.parameters()).detach()
             losses = list(train(run, data.batches(images, config["batch"], seed), objective, steps=config["rounds"]))
             moved = torch.nn.utils.parameters_to_vector(G.parameters()).detach() - start
@@ -113,33 +109,16 @@ def main(seed: int = 0, **changes) -> dict:
     return {"seed": seed, "frozen": frozen_generator(images, seed, config), "runs": six_runs(images, seed, config)}
 
 
-def rounded(value, digits: int = 5):
-    """The same structure with floats at `digits` significant digits, so that the record stays readable."""
-    if isinstance(value, dict):
-        return {key: rounded(entry, digits) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [rounded(entry, digits) for entry in value]
-    return float(f"{value:.{digits}g}") if isinstance(value, float) else value
-
-
-def one_thread() -> None:
+def kept(seed: int) -> dict:
+    """``main`` of one seed on one thread, rounded, or what it returned when that seed was last finished."""
     torch.set_num_threads(1)
+    uses = (main, pair, adam_of, gradient_norm, look, fresh_discriminator, frozen_generator, six_runs, *bench.PLAYED)
+    return bench.rounded(bench.kept(f"saturation {seed}", main, {"seed": seed} | CONFIGURATION, uses))
 
 
 if __name__ == "__main__":
-    kept = Path(tempfile.gettempdir()) / "ganlib_saturation.json"
-    state = json.loads(kept.read_text()) if kept.is_file() else {}
-    if state.get("configuration") != CONFIGURATION:
-        state = {"configuration": CONFIGURATION, "seeds": [], "seconds": 0.0}
-    before, start = state["seconds"], time.perf_counter()
-    remaining = range(len(state["seeds"]), SEEDS)
-    with ProcessPoolExecutor(2, initializer=one_thread) as pool:
-        for outcome in tqdm(pool.map(main, remaining), total=len(remaining), desc="saturation"):
-            state["seeds"].append(rounded(outcome))
-            state["seconds"] = before + time.perf_counter() - start
-            unfinished = kept.with_suffix(".tmp")
-            unfinished.write_text(json.dumps(state))
-            os.replace(unfinished, kept)
-    one_thread()  # so that the record says how many threads a seed had
-    record.write("saturation", CONFIGURATION, {"seeds": state["seeds"]}, state["seconds"])
-    kept.unlink()
+    with ProcessPoolExecutor(2) as pool:
+        seeds = list(tqdm(pool.map(kept, range(SEEDS)), total=SEEDS, desc="saturation"))
+    torch.set_num_threads(1)  # so that the record says how many threads a seed had
+    seconds = sum(seed["seconds"] for seed in seeds)
+    record.write("saturation", CONFIGURATION, {"seeds": seeds}, seconds, clock="processor")

@@ -1,5 +1,6 @@
 """The recorded runs: what an experiment writes to ``ganlib/results/NAME.json`` and a notebook reads."""
 
+import functools
 import json
 import os
 import platform
@@ -98,6 +99,7 @@ def provenance(seed: int | list[int] | None) -> dict[str, Any]:
     return {"seed": seed, "commit": commit(), "environment": environment()}
 
 
+@functools.cache  # as it was when it was first asked: files may change under a process that computes for an hour
 def commit() -> str:
     """The commit that this code is at, with "+" if code tracked by git differs from it; "unknown" outside a repository."""
     git = ["git", "-C", str(Path(__file__).parent)]

@@ -453,21 +453,30 @@ def test_every_notebook_is_timed():
     assert sorted(rows) == [path.stem for path in NOTEBOOKS]
 
 
-def test_notebooks_are_timed_once_and_the_record_goes_on(tmp_path):
-    from notebook_times import main
+def test_notebooks_are_timed_once_unless_they_change(tmp_path, monkeypatch):
+    """Two notebooks: a second call times none, a changed cell times its own again, and `again` times both."""
+    import bench
+    import notebook_times
 
-    for number in (1, 2):
-        cell = {
-            "cell_type": "code",
-            "id": "a",
-            "metadata": {},
-            "execution_count": None,
-            "source": f"{number} + 1",
-            "outputs": [],
-        }
-        notebook = {"cells": [cell], "metadata": {"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}}
-        (tmp_path / f"0{number}_a.ipynb").write_text(json.dumps({**notebook, "nbformat": 4, "nbformat_minor": 5}))
-    (tmp_path / "notebook_times.json").write_text('{"notebooks": {"01_a": {"seconds": 5.0, "code_cells": 1}, "09_gone": {}}}')
-    rows = main(notebooks=tmp_path, results=tmp_path)
-    assert rows["01_a"]["seconds"] == 5.0 and rows["02_a"]["code_cells"] == 1 and "09_gone" not in rows
-    assert json.loads((tmp_path / "notebook_times.json").read_text())["notebooks"] == rows
+    monkeypatch.setattr(bench, "RUNS", tmp_path / "runs")
+    timed = []
+    alone = notebook_times.time_notebook
+    monkeypatch.setattr(notebook_times, "time_notebook", lambda **asked: [timed.append(asked["path"]), alone(**asked)][1])
+
+    def write(number: int, source: str) -> None:
+        path = tmp_path / f"0{number}_a.ipynb"
+        cell = {"cell_type": "code", "id": "a", "metadata": {}, "execution_count": None, "source": source, "outputs": []}
+        kernel = {"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}
+        path.write_text(json.dumps({"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}))
+
+    def played(**options) -> list[str]:
+        timed.clear()
+        rows = notebook_times.main(notebooks=tmp_path, results=tmp_path, **options)
+        assert json.loads((tmp_path / "notebook_times.json").read_text())["notebooks"] == rows
+        assert list(rows) == ["01_a", "02_a"] and all(row["code_cells"] == 1 and row["seed"] is None for row in rows.values())
+        return [path[-10:-6] for path in timed]
+
+    write(1, "1 + 1"), write(2, "2 + 1")
+    assert played() == ["01_a", "02_a"] and played() == []
+    write(2, "2 + 2")
+    assert played() == ["02_a"] and played(again=True) == ["01_a", "02_a"]

@@ -28,6 +28,7 @@ def test_bare_source_is_what_computes():
     """Comments, docstrings, annotations and layout go; a number, a name or a string that is used stays."""
     same = "def f(x, *rest):\n    'Another.'\n    y: int = (2 *\n        x)\n    return y"
     assert bench.bare(SOURCE) == bench.bare(same)
+    assert bench.bare(SOURCE) == bench.bare(SOURCE.replace('"""Twice x."""', ""))
     for old, new in (("2 * x", "3 * x"), ("return y", "return x"), ("*rest", "**rest")):
         assert bench.bare(SOURCE.replace(old, new)) != bench.bare(SOURCE)
     assert bench.bare("def f():\n    return 'a'") != bench.bare("def f():\n    return 'b'")

@@ -93,15 +93,20 @@ def test_the_commit_says_whether_code_differs_from_it(tmp_path, monkeypatch):
     shutil.copy(record.__file__, tmp_path / "ganlib" / "record.py")
     (tmp_path / "ganlib" / "x.json").write_text("1")
     monkeypatch.setattr(record, "__file__", str(tmp_path / "ganlib" / "record.py"))
-    assert record.commit() == "unknown"
+    asked_anew = record.commit.__wrapped__
+    assert asked_anew() == "unknown"
     for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
         subprocess.run([*git, *command], check=True)
     head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     (tmp_path / "ganlib" / "x.json").write_text("2")
-    assert record.commit() == head
+    assert asked_anew() == head
     (tmp_path / "ganlib" / "record.py").write_text("1")
-    assert record.commit() == head + "+"
-    assert record.provenance(3) == {"seed": 3, "commit": head + "+", "environment": record.environment()}
+    assert asked_anew() == head + "+"
+
+
+def test_a_run_says_its_seed_commit_and_environment():
+    assert record.provenance(3) == {"seed": 3, "commit": record.commit(), "environment": record.environment()}
+    assert tuple(record.provenance(None)) == record.PROVENANCE
 
 
 def test_what_is_not_there():

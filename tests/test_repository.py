@@ -4,7 +4,6 @@ Each rule is a function that takes what it judges and returns the faults it find
 """
 
 import ast
-import io
 import json
 import os
 import re
@@ -12,12 +11,12 @@ import runpy
 import shutil
 import subprocess
 import sys
-import tokenize
 import tomllib
 from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path
 
+import bench
 import nbformat
 import pytest
 import repository
@@ -32,6 +31,7 @@ from packaging.version import Version
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MODULES = sorted((ROOT / "ganlib").rglob("*.py"))
+SHORT = [*MODULES, *sorted((ROOT / "tools").glob("*.py"))]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 MAY_IMPORT = {
@@ -52,6 +52,9 @@ MAY_IMPORT = {
     "files": set(),
     "record": {"files"},
 }
+
+PARTS = {"main", "kept", "opening", "pair", "look", "play", "sample", "score", "summary", "generate", "judge", "write_record"}
+"""What the experiments call their parts: a name, each for its own code."""
 
 
 def named(paths: list[Path]) -> dict:
@@ -257,19 +260,6 @@ def imports(source: str, package: str = "ganlib") -> set[str]:
     return {room(name) for name in found if name.split(".")[0] == "ganlib"}
 
 
-def code_lines(source: str) -> int:
-    """Lines that hold code: blank lines, comments and docstrings aside."""
-    prose = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
-    lines = set()
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type not in prose:
-            lines |= set(range(token.start[0], token.end[0] + 1))
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            lines -= set(range(node.lineno, node.end_lineno + 1))
-    return len(lines)
-
-
 @pytest.mark.parametrize("path", **named(MODULES))
 def test_a_module_knows_only_whom_it_may(path):
     name = module_name(path)
@@ -278,12 +268,53 @@ def test_a_module_knows_only_whom_it_may(path):
     assert imports(path.read_text(), package) - {room(name)} <= MAY_IMPORT[room(name)]
 
 
-@pytest.mark.parametrize("path", **named(MODULES))
-def test_a_module_is_short(path):
-    assert code_lines(path.read_text()) <= 250, "asking to be two modules"
+@pytest.mark.parametrize("path", **named(SHORT))
+def test_a_file_is_short(path):
+    assert path.read_text().count("\n") <= 250, "asking to be two modules"
 
 
-def test_imports_and_lines_are_counted():
+def definitions(source: str) -> Iterator[tuple[str, str]]:
+    """Name and bare code of every function and class at the top of a module; the code without its name."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            name, node.name = node.name, "it"
+            yield name, bench.bare(ast.unparse(node))
+
+
+def repeated_definitions(sources: dict[str, str]) -> Iterator[str]:
+    """Code that stands twice, whatever it is called, and names that mean two things in the tree but for those of PARTS."""
+    places: dict[str, set[str]] = {}
+    for place, source in sources.items():
+        for name, code in definitions(source):
+            places.setdefault(code, set()).add(f"{place}: {name}")
+            if name not in PARTS:
+                places.setdefault(name, set()).add(f"{place}: {name}")
+    for found in {tuple(sorted(found)) for found in places.values() if len(found) > 1}:
+        yield " and ".join(found)
+
+
+def test_no_definition_stands_twice():
+    experiments = (path for path in (ROOT / "experiments").glob("*.py") if "import bench" in path.read_text())
+    paths = [*MODULES, ROOT / "experiments" / "bench.py", *experiments]
+    assert not list(repeated_definitions({str(path.relative_to(ROOT)): path.read_text() for path in paths}))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "faults"),
+    [
+        ("def f(x): return x + 1", "def g(x: int) -> int:\n    'One more.'\n    return x + 1  # more", ["a: f and b: g"]),
+        ("def f(x): return x + 1", "def f(x): return x + 2", ["a: f and b: f"]),
+        ("def main(x): return x + 1", "def main(x): return x + 2", []),
+        ("def main(x): return x + 1", "def main(x): return x + 1", ["a: main and b: main"]),
+        ("class A:\n    x: int = 1", "class B:\n    x: int = 1", ["a: A and b: B"]),
+        ("def f(x): return x + 1", "def g(x): return 'f'", []),
+    ],
+)
+def test_a_definition_that_stands_twice_is_found(one, other, faults):
+    assert list(repeated_definitions({"a": one, "b": other})) == faults
+
+
+def test_imports_are_found():
     source = (
         '"""Two\nlines."""\n\nfrom ganlib.data import x  # why\n\n\n'
         'def f():\n    """One."""\n    from . import show\n    import ganlib.networks\n'
@@ -291,8 +322,6 @@ def test_imports_and_lines_are_counted():
     assert imports(source) == {"data", "show", "networks"}
     assert imports("import ganlib\nimport torch.nn\nfrom ganlib import record") == {"__init__", "record"}
     assert imports("from .line import x\nfrom ..data import y", "ganlib.theory") == {"theory", "data"}
-    assert code_lines(source) == 4
-    assert code_lines('x = """two\nlines"""\n') == 2
 
 
 def test_import_is_quick_and_light():
