@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ganlib.shipped import shipped_weights
 from ganlib.types import Images, Latents, Logits, Samples
@@ -40,12 +41,19 @@ class MLPGenerator(nn.Module):
             raise TypeError(f"z must be {self.layers[0].weight.dtype} as the weights are, got {z.dtype}.")
         return self.layers(z).unflatten(1, self.image_shape)
 
-    def sample_z(self, n: int) -> Latents:
-        """n draws from the standard normal, on the device of the weights, from torch's global generator."""
+    def sample_z(self, n: int, generator: torch.Generator | None = None) -> Latents:
+        """n draws from the standard normal, on the device of the weights.
+
+        From torch's global generator; or from `generator`, on its device and in float32, so that a seed means the same latents
+        everywhere, whatever the weights are.
+        """
         if n < 1:
             raise ValueError(f"n must be at least 1, got {n}.")
         weight = self.layers[0].weight
-        return torch.randn(n, self.z_dim, device=weight.device, dtype=weight.dtype)
+        if generator is None:
+            return torch.randn(n, self.z_dim, device=weight.device, dtype=weight.dtype)
+        z = torch.randn(n, self.z_dim, device=generator.device, dtype=torch.float32, generator=generator)
+        return z.to(weight)
 
 
 class MLPDiscriminator(nn.Module):
@@ -88,11 +96,65 @@ def mnist_generator() -> MLPGenerator:
     return G.eval()
 
 
-@torch.no_grad()
-def sample(G: nn.Module, n: int, seed: int = 1) -> Samples:
-    """n samples (n, ...) of G, which is left in evaluation mode, from a seed of their own. Introduced in chapter 8.
+class InBfloat16(nn.Module):
+    """A network whose products are computed in bfloat16; what :func:`in_bfloat16` returns.
 
-    The latents are drawn on the CPU in float32, so that a seed means the same samples everywhere.
+    Everything that is asked of it but a forward pass is answered by the network itself, ``.module``.
     """
-    z = torch.randn(n, G.z_dim, generator=torch.Generator().manual_seed(seed)).to(next(G.parameters()))
-    return torch.cat([G.eval()(chunk) for chunk in z.split(1000)])
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor, *given: Tensor) -> Tensor:
+        # Within one context autocast keeps the bfloat16 copies of weights; here weights change, so nothing may be kept.
+        with torch.autocast(x.device.type, dtype=torch.bfloat16, cache_enabled=False):
+            return self.module(x, *given).to(x.dtype)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name == "module":  # a copy in the making has none yet
+                raise
+            return getattr(self.module, name)
+
+
+def in_bfloat16(network: nn.Module) -> InBfloat16:
+    """The same network, computing its matrix products and convolutions in bfloat16; its weights stay what they are.
+
+    What goes in and comes out keeps its dtype, so that losses, averages and optimisers are in full precision. The two share
+    weights: training one trains the other, and either's checkpoint loads into the other.
+
+    Raises:
+        TypeError: `network` is no torch.nn.Module.
+    """
+    if not isinstance(network, nn.Module):
+        raise TypeError(f"network must be a torch.nn.Module, got {type(network).__name__}.")
+    return InBfloat16(network)
+
+
+@torch.no_grad()
+def sample(G: nn.Module, n: int, seed: int = 1, *given: Tensor) -> Samples:
+    """n samples (n, ...) of G in evaluation mode, from a seed of their own; G is left as it was. Introduced in chapter 8.
+
+    Args:
+        G: draws its own latents, ``G.sample_z(n, generator)``, on the CPU, so that a seed means the same samples everywhere.
+        n: number of samples.
+        seed: of the latents.
+        given: conditions, (n, ...) each, handed to G after the latents.
+
+    Raises:
+        ValueError: n < 1, or a condition is not one of n.
+    """
+    for condition in given:
+        if len(condition) != n:
+            raise ValueError(f"given must hold conditions for n = {n} samples, got {len(condition)}.")
+    z = G.sample_z(n, torch.Generator("cpu").manual_seed(seed))
+    training = [(module, module.training) for module in G.modules()]
+    G.eval()
+    try:
+        return torch.cat([G(*(part[start : start + 1000] for part in (z, *given))) for start in range(0, n, 1000)])
+    finally:
+        for module, mode in training:
+            module.training = mode

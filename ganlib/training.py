@@ -1,8 +1,6 @@
 """Algorithm 1: two turns, a round, and the run they advance."""
 
-import copy
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,17 +8,20 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ganlib.types import Game, Logits, Samples, Scalar
-
-Penalty = Callable[[nn.Module, Tensor, Tensor], Tensor]
+from ganlib.guards import Watch, check_players, copy_of, next_batch, step_if_finite
+from ganlib.types import Extra, Game, Logits, Network, Penalty, Samples, Scalar
 
 
 @dataclass
 class Run:
-    """Everything that changes while a GAN trains.
+    """Everything that changes while a GAN trains. Introduced in chapter 3.
 
     ``G.sample_z(n)`` draws n latents; ``D`` maps samples to logits (batch,). ``G_ema`` is the running average of G's weights
     (a copy of G when left out); ``step`` counts finished rounds.
+
+    Raises:
+        TypeError: a player is no network, G cannot draw latents, or it cannot be copied.
+        ValueError: an optimiser moves weights that are not its player's, or none; the networks differ in dtype or device.
     """
 
     G: nn.Module
@@ -29,10 +30,12 @@ class Run:
     opt_D: torch.optim.Optimizer
     G_ema: nn.Module | None = None
     step: int = 0
+    watch = None  # of the loop: whether all turns since its last look were finite
 
     def __post_init__(self) -> None:
+        check_players(self)
         if self.G_ema is None:
-            self.G_ema = copy.deepcopy(self.G).requires_grad_(False).eval()
+            self.G_ema = copy_of(self.G).requires_grad_(False).eval()
 
 
 class Losses(NamedTuple):
@@ -50,77 +53,106 @@ class Losses(NamedTuple):
 def frozen(network: nn.Module) -> Iterator[None]:
     """Inside, no gradient is computed for the network's weights; gradients still flow through it. Introduced in chapter 3."""
     weights = [weight for weight in network.parameters() if weight.requires_grad]
-    for weight in weights:
-        weight.requires_grad_(False)
     try:
-        yield
-    finally:
+        try:
+            for weight in weights:
+                weight.requires_grad_(False)
+            yield
+        finally:
+            for weight in weights:
+                weight.requires_grad_(True)
+    finally:  # once more: an interrupt may have cut the first thaw short
         for weight in weights:
             weight.requires_grad_(True)
 
 
-def check_finite(loss: Scalar, player: str, step: int) -> None:
-    """Stops a round before a loss that is not finite reaches the weights.
+def remembering(D: Network, given: Sequence[Tensor], *known: tuple[Samples, Logits]) -> Network:
+    """D under the conditions `given`; about samples that it has judged, `known`, it answers from memory.
 
-    Raises:
-        FloatingPointError: naming the round and the player.
+    A penalty differentiates these answers, so that D is not asked twice about one batch. Introduced in chapter 3.
     """
-    if not math.isfinite(loss.item()):
-        raise FloatingPointError(f"round {step}: the loss of {player} is {loss.item()}; its weights were not touched.")
+
+    def judge(x: Tensor) -> Tensor:
+        for samples, logits in known:
+            if x is samples:
+                return logits
+        return D(x, *given)
+
+    return judge
 
 
 def discriminator_step(
-    run: Run, reals: Samples, objective: Game, penalty: Penalty | None = None
+    run: Run, reals: Samples, objective: Game, penalty: Penalty | None = None, given: Sequence[Tensor] = ()
 ) -> tuple[Scalar, Logits, Logits]:
     """D's turn (Goodfellow et al. 2014, Algorithm 1, inner loop). Introduced in chapter 3.
+
+    Nothing is moved if the loss or a gradient is not finite; no number is read from the device.
 
     Args:
         run: both networks and their optimisers; only D and opt_D are changed, and batch statistics that G keeps.
         reals: (batch, ...) on D's device.
         objective: has ``d_loss(real_logits, fake_logits)``.
         penalty: ``penalty(D, reals, fakes)``, added to the loss.
+        given: conditions, (batch, ...) each, handed to both players after the samples.
 
     Returns:
         loss (), real_logits (batch,), fake_logits (batch,), detached.
     """
     with torch.no_grad():  # fakes are data here: D's turn must not reach G
-        fakes = run.G(run.G.sample_z(len(reals)))
-    real_logits, fake_logits = run.D(reals), run.D(fakes)
+        fakes = run.G(run.G.sample_z(len(reals)), *given)
+    if penalty is not None:  # it differentiates D's logits by the samples
+        reals, fakes = reals.detach().requires_grad_(), fakes.detach().requires_grad_()
+    real_logits, fake_logits = run.D(reals, *given), run.D(fakes, *given)
     loss_D = objective.d_loss(real_logits, fake_logits)
     if penalty is not None:
-        loss_D = loss_D + penalty(run.D, reals, fakes)
-    check_finite(loss_D, "D", run.step + 1)
+        D = remembering(run.D, given, (reals, real_logits), (fakes, fake_logits))
+        loss_D = loss_D + penalty(D, reals, fakes)
     run.opt_D.zero_grad()
     loss_D.backward()
-    run.opt_D.step()
+    step_if_finite(run, run.opt_D, loss_D)
     return loss_D.detach(), real_logits.detach(), fake_logits.detach()
 
 
-def generator_step(run: Run, reals: Samples, objective: Game) -> Scalar:
+def generator_step(
+    run: Run, reals: Samples, objective: Game, extra: Extra | None = None, given: Sequence[Tensor] = ()
+) -> Scalar:
     """G's turn, with fresh fakes (Goodfellow et al. 2014, Algorithm 1, outer loop). Introduced in chapter 3.
+
+    Nothing is moved if the loss or a gradient is not finite; no number is read from the device.
 
     Args:
         run: both networks and their optimisers; only G and opt_G are changed, and batch statistics that G and D keep.
         reals: (batch, ...); their number is the batch size, and an objective with ``needs_reals`` looks at them.
         objective: has ``g_loss(real_logits, fake_logits)`` and ``needs_reals``.
+        extra: ``extra(z, reals, fakes)``, added to the loss.
+        given: conditions, (batch, ...) each, handed to both players after the samples.
 
     Returns:
         loss (), detached.
     """
+    z = run.G.sample_z(len(reals))
+    fakes = run.G(z, *given)
     with frozen(run.D):  # gradients flow through D to G, but D's weights collect none
-        fake_logits = run.D(run.G(run.G.sample_z(len(reals))))
-        real_logits = run.D(reals) if objective.needs_reals else None
+        fake_logits = run.D(fakes, *given)
+        real_logits = run.D(reals, *given) if objective.needs_reals else None
         loss_G = objective.g_loss(real_logits, fake_logits)
-    check_finite(loss_G, "G", run.step + 1)
+    if extra is not None:
+        loss_G = loss_G + extra(z, reals, fakes)
     run.opt_G.zero_grad()
     loss_G.backward()
-    run.opt_G.step()
+    step_if_finite(run, run.opt_G, loss_G)
     return loss_G.detach()
 
 
 @torch.no_grad()
-def update_ema(G_ema: nn.Module, G: nn.Module, decay: float) -> None:
+def update_ema(G_ema: nn.Module, G: nn.Module, decay: float, sound: Tensor | None = None) -> None:
     """G_ema <- decay G_ema + (1 - decay) G, batch statistics included; integer buffers are copied. Introduced in chapter 8.
+
+    Args:
+        G_ema: changed in place.
+        G: of the same architecture.
+        decay: in [0, 1).
+        sound: (), bool, on the device of the weights: where it is False nothing changes.
 
     Raises:
         ValueError: decay is not in [0, 1), or the weights have other shapes.
@@ -130,69 +162,92 @@ def update_ema(G_ema: nn.Module, G: nn.Module, decay: float) -> None:
     averages, values = list(G_ema.state_dict().values()), list(G.state_dict().values())
     if [average.shape for average in averages] != [value.shape for value in values]:
         raise ValueError("G_ema must have the architecture of G; the shapes of their weights differ.")
-    is_float = [value.is_floating_point() for value in values]
-    torch._foreach_lerp_([a for a, f in zip(averages, is_float) if f], [v for v, f in zip(values, is_float) if f], 1 - decay)
-    for average, value in ((a, v) for a, v, f in zip(averages, values, is_float) if not f):
-        average.copy_(value)
+    for average, value in zip(averages, values):
+        if sound is not None:
+            value = torch.where(sound, value, average)
+        if value.is_floating_point():
+            average.lerp_(value, 1 - decay)
+        else:
+            average.copy_(value)
 
 
-def next_batch(batches: Iterator[Samples], D: nn.Module) -> Samples:
-    """The next batch, if D can judge it.
+def read_losses(run: Run, loss_D: Scalar, loss_G: Scalar, real_logits: Logits, fake_logits: Logits, d_steps: int) -> Losses:
+    """The four numbers of the last round, in one read from the device. Introduced in chapter 8.
 
     Raises:
-        ValueError: there is none, it is empty, or it is on another device than D.
-        TypeError: it is of another dtype than D's weights.
+        FloatingPointError: a turn since the last look was not finite; the round and the player are named, ``run.step`` is the
+            last round that was.
     """
-    reals = next(batches, None)
-    if reals is None or len(reals) == 0:
-        raise ValueError(f"batches must be endless, each of one sample at least; got {'an end' if reals is None else 'none'}.")
-    weight = next(D.parameters(), reals)
-    if reals.dtype != weight.dtype:
-        raise TypeError(f"a batch must be {weight.dtype} as D's weights are, got {reals.dtype}; data.to_float scales bytes.")
-    if reals.device != weight.device:
-        raise ValueError(f"a batch must be on {weight.device} as D is, got {reals.device}.")
-    return reals
+    watch = run.watch
+    probabilities = real_logits.sigmoid().mean(), fake_logits.sigmoid().mean()
+    *numbers, finite = torch.stack([loss_D, loss_G, *probabilities, watch.finite]).tolist()
+    if finite < watch.turns:
+        rounds, turn = divmod(int(finite), d_steps + 1)
+        player = "D" if turn < d_steps else "G"
+        run.step += rounds - watch.turns // (d_steps + 1)
+        seen = {"D's loss": loss_D, "G's loss": loss_G, "logits on reals": real_logits, "logits on fakes": fake_logits}
+        strange = ", ".join(name for name, values in seen.items() if not values.isfinite().all()) or "its loss or a gradient"
+        raise FloatingPointError(
+            f"round {run.step + 1}, turn of {player}: not finite: {strange}; its weights and the average were not touched."
+        )
+    return Losses(run.step, *numbers)
 
 
 def train(
     run: Run,
-    batches: Iterator[Samples],
+    batches: Iterator[Samples | tuple[Tensor, ...]],
     objective: Game,
     penalty: Penalty | None = None,
+    extra: Extra | None = None,
     *,
     steps: int,
     d_steps: int = 1,
-    ema_decay: float = 0.999,
     ema_share: float = 0.1,
+    look: int = 1,
 ) -> Iterator[Losses]:
-    """Plays `steps` rounds, yields after each; the caller's loop body is the callback, `break` stops. Introduced in chapter 8.
+    """Plays `steps` rounds and yields what they saw; the caller's loop body is the callback, `break` stops.
+
+    Introduced in chapter 8.
 
     Args:
         run: advanced in place; ``run.step`` counts rounds over all calls.
-        batches: endless, (batch, ...) a piece; d_steps of them are used in a round.
+        batches: endless; a piece is reals (batch, ...), or a tuple of them and of what is given to both players.
         objective: the game, e.g. ``ganlib.objectives.nonsaturating``.
-        penalty: added to D's loss.
+        penalty: ``penalty(D, reals, fakes)``, added to D's loss.
+        extra: ``extra(z, reals, fakes)``, added to G's loss.
         steps: rounds to play.
-        d_steps: turns of D a round, the k of Algorithm 1.
-        ema_decay: of G_ema, a round, at most; it remembers about 1 / (1 - ema_decay) rounds.
-        ema_share: it remembers no more than this share of the rounds played, so that the untrained G is soon forgotten.
+        d_steps: turns of D a round, the k of Algorithm 1; d_steps batches are used in a round, G's turn sees the last.
+        ema_share: G_ema remembers this share of the rounds played, so that the untrained G is soon forgotten.
+        look: rounds from one yield to the next; numbers are read from the device then, and after the last round.
 
     Raises:
-        ValueError: a setting is out of range, batches end, or a batch is empty or on another device than D.
-        TypeError: a batch is of another dtype than D's weights.
-        FloatingPointError: a loss is not finite; the round and the player are named.
+        ValueError: a setting is out of range, batches end, a batch is empty or on another device than D, or the run cannot
+            train, see :func:`ganlib.guards.check_players`.
+        TypeError: a batch is of another dtype than D's weights, or the run cannot train.
+        FloatingPointError: a loss or a gradient is not finite; the round and the player are named. The weights that it would
+            have moved, and the average, are what they were; nothing moved after it.
     """
-    if steps < 0 or d_steps < 1:
-        raise ValueError(f"steps must be >= 0 and d_steps >= 1, got {steps} and {d_steps}.")
-    if not 0 <= ema_decay < 1 or ema_share < 0:
-        raise ValueError(f"ema_decay must lie in [0, 1) and ema_share be >= 0, got {ema_decay} and {ema_share}.")
-    for _ in range(steps):
-        for _ in range(d_steps):
-            reals = next_batch(batches, run.D)
-            loss_D, real_logits, fake_logits = discriminator_step(run, reals, objective, penalty)
-        loss_G = generator_step(run, reals, objective)
-        run.step += 1
-        memory = ema_share * run.step  # in rounds; short at first
-        update_ema(run.G_ema, run.G, min(ema_decay, memory / (memory + 1)))
-        prob_real, prob_fake = real_logits.sigmoid().mean(), fake_logits.sigmoid().mean()
-        yield Losses(run.step, loss_D.item(), loss_G.item(), prob_real.item(), prob_fake.item())
+    if steps < 0 or d_steps < 1 or look < 1 or not ema_share >= 0:
+        found = f"{steps}, {d_steps}, {look} and {ema_share}"
+        raise ValueError(f"steps must be >= 0, d_steps and look >= 1 and ema_share >= 0, got {found}.")
+    check_players(run)
+    try:
+        for left in reversed(range(steps)):
+            run.watch = run.watch or Watch(next(run.D.parameters()).device)
+            with torch.enable_grad():  # whatever the caller's mode is
+                for _ in range(d_steps):
+                    reals, given = next_batch(batches, run)
+                    loss_D, real_logits, fake_logits = discriminator_step(run, reals, objective, penalty, given)
+                loss_G = generator_step(run, reals, objective, extra, given)
+            run.step += 1
+            looking = run.step % look == 0 or left == 0
+            if looking:
+                losses = read_losses(run, loss_D, loss_G, real_logits, fake_logits, d_steps)
+            memory = ema_share * run.step  # in rounds; short at first
+            sound = run.watch.sound if look > 1 else None
+            update_ema(run.G_ema, run.G, memory / (memory + 1), sound)
+            if looking:
+                run.watch = None
+                yield losses
+    finally:
+        run.watch = None

@@ -37,8 +37,14 @@ Points = Float[Tensor, "batch dim"]
 Features = Float[Tensor, "batch dim"]
 """What a metric sees: one feature vector a row."""
 
-Network = Callable[[Tensor], Tensor]
-"""Anything that maps a batch to a batch: an nn.Module or a plain function."""
+Network = Callable[..., Tensor]
+"""Anything that maps a batch (and what is given with it) to a batch: an nn.Module or a plain function."""
+
+Penalty = Callable[[Network, Tensor, Tensor], Tensor]
+"""``penalty(D, reals, fakes)``, a scalar added to D's loss; its weight is fixed with functools.partial."""
+
+Extra = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""``extra(z, reals, fakes)``, a scalar added to G's loss: the mirror of a penalty."""
 
 
 @runtime_checkable

@@ -1,6 +1,7 @@
 """A run that is saved goes on as if nothing had happened; a file that is not whole, or not ours, changes nothing."""
 
 import copy
+import errno
 import os
 import pickle
 import subprocess
@@ -8,10 +9,11 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from ganlib import data
+from ganlib import checkpoints, data, files, networks
 from ganlib.checkpoints import load, save
 from ganlib.objectives import nonsaturating
 from ganlib.penalties import r1
@@ -36,7 +38,7 @@ def same(a, b):
 
 def play(run, images, rounds, d_steps=2):
     source = data.batches(images, 8, seed=4, start=run.step * d_steps)
-    return list(train(run, source, nonsaturating, partial(r1, gamma=0.1), steps=rounds, d_steps=d_steps, ema_decay=0.9))
+    return list(train(run, source, nonsaturating, partial(r1, gamma=0.1), steps=rounds, d_steps=d_steps))
 
 
 @pytest.fixture
@@ -131,12 +133,15 @@ def test_a_full_disk_leaves_the_previous_file(saved, images, monkeypatch, error)
     before, content = everything(run), path.read_bytes()
     play(run, images, 1)
 
-    def full(state, file):
-        file.write(b"half a checkpoint")
-        raise error
+    def full(path, write):
+        def half(file):
+            file.write(b"half a checkpoint")
+            raise error
+
+        files.write_whole(path, half)
 
     with monkeypatch.context() as patch:
-        patch.setattr(torch, "save", full)
+        patch.setattr(checkpoints, "write_whole", full)
         with pytest.raises(type(error)):
             save(run, path)
     assert path.read_bytes() == content
@@ -152,6 +157,96 @@ def test_leftovers_of_killed_processes_go_with_the_next_save(saved):
         file.write_bytes(b"half")
     save(run, path)
     assert not mine.exists() and others.exists()
+
+
+@pytest.mark.parametrize(("umask", "before", "mode"), [(0o022, None, 0o644), (0o077, None, 0o600), (0o022, 0o664, 0o664)])
+def test_a_file_has_the_mode_of_the_umask_or_of_the_one_it_replaces(saved, umask, before, mode):
+    run, path = saved
+    path.unlink(missing_ok=True)
+    if before is not None:
+        path.write_bytes(b"")
+        path.chmod(before)
+    usual = os.umask(umask)
+    try:
+        save(run, path)
+    finally:
+        os.umask(usual)
+    assert path.stat().st_mode & 0o777 == mode
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP, errno.EIO])
+def test_a_folder_that_cannot_be_synced(saved, monkeypatch, code):
+    """Network and virtual folders answer EINVAL or ENOTSUP: the file is whole. No descriptor is left open in any case."""
+    run, path = saved
+    sync, opened, closed = os.fsync, [], []
+    open_, close_ = os.open, os.close
+
+    def refusing(handle):
+        if os.path.isdir(f"/proc/self/fd/{handle}"):
+            raise OSError(code, os.strerror(code))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", refusing)
+    monkeypatch.setattr(os, "open", lambda *args: opened.append(open_(*args)) or opened[-1])
+    monkeypatch.setattr(os, "close", lambda handle: closed.append(handle) or close_(handle))
+    if code == errno.EIO:
+        with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+            save(run, path)
+    else:
+        save(run, path)
+        load(run, path)
+    assert opened and closed == opened
+
+
+class Opaque:
+    """What no file without code can hold."""
+
+
+@pytest.mark.parametrize("part", ["opt_D", "G", "step"])
+def test_what_could_not_be_read_back_is_not_written(saved, monkeypatch, part):
+    run, path = saved
+    content = path.read_bytes()
+    if part == "opt_D":
+        run.opt_D.param_groups[0]["note"] = Opaque()
+    elif part == "G":
+        monkeypatch.setattr(type(run.G), "get_extra_state", lambda self: Opaque(), raising=False)
+    else:
+        run.step = Opaque()
+    with pytest.raises(ValueError, match=f"^{part} holds more than tensors, numbers, strings"):
+        save(run, path)
+    assert path.read_bytes() == content and [p.name for p in path.parent.iterdir()] == ["run.pt"]
+
+
+def test_numbers_of_numpy_are_kept_as_numbers(make_run, tmp_path):
+    runs = [make_run(lr=np.float64(0.01)), make_run(lr=0.5)]
+    runs[0].step = np.int64(7)
+    save(runs[0], tmp_path / "run.pt")
+    load(runs[1], tmp_path / "run.pt")
+    assert runs[1].step == 7 and runs[1].opt_G.param_groups[0]["lr"] == 0.01
+
+
+WRAPPERS = {
+    "bare": lambda net: net,
+    "compiled": lambda net: torch.compile(net, backend="eager"),
+    "bfloat16": networks.in_bfloat16,
+    "both": lambda net: torch.compile(networks.in_bfloat16(net), backend="eager"),
+    "parallel": lambda net: torch.nn.DataParallel(net),
+}
+
+
+@pytest.mark.parametrize("there", WRAPPERS)
+@pytest.mark.parametrize("here", WRAPPERS)
+def test_a_wrapper_is_no_architecture(make_run, images, tmp_path, here, there):
+    ours, theirs = make_run(1), make_run(2)
+    play(ours, images, 1)
+    for run, wrap in ((ours, WRAPPERS[here]), (theirs, WRAPPERS[there])):
+        for name in ("G", "D", "G_ema"):
+            setattr(run, name, wrap(getattr(run, name)))
+    save(ours, tmp_path / "run.pt")
+    load(theirs, tmp_path / "run.pt")
+    for name in ("G", "D", "G_ema"):
+        pairs = zip(getattr(ours, name).state_dict().values(), getattr(theirs, name).state_dict().values(), strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs)
 
 
 def test_a_folder_that_is_not_there(saved, tmp_path):
@@ -178,11 +273,13 @@ def mark(number):
 def die(*args):
     os.kill(os.getpid(), signal.SIGKILL)
 
-def half(state, file, write=torch.save):
-    write(state, file)
-    file.flush()
-    os.ftruncate(file.fileno(), file.tell() // 2)
-    die()
+def half(path, write, whole=checkpoints.write_whole):
+    def cut(file):
+        write(file)
+        file.flush()
+        os.ftruncate(file.fileno(), file.tell() // 2)
+        die()
+    whole(path, cut)
 
 def after(function):
     def called(*args):
@@ -201,7 +298,7 @@ def check():
 mark(1)
 checkpoints.save(run, path)
 # First at chosen moments: in the middle of the file, before and after each call that reaches the disk.
-moments = [(torch, "save", half), (os, "fsync", die), (os, "fsync", after(os.fsync)), (os, "replace", die),
+moments = [(checkpoints, "write_whole", half), (os, "fsync", die), (os, "fsync", after(os.fsync)), (os, "replace", die),
            (os, "replace", after(os.replace)), (os, "close", after(os.close))]
 found = []
 for number, (module, name, patched) in enumerate(moments, start=2):

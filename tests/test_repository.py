@@ -46,10 +46,11 @@ MAY_IMPORT = {
     "eye": {"types", "data", "shipped"},
     "metrics": {"types"},
     "theory": {"types"},
-    "training": {"types"},
-    "checkpoints": {"training"},
-    "show": set(),
     "files": set(),
+    "guards": {"types"},
+    "training": {"types", "guards"},
+    "checkpoints": {"training", "files"},
+    "show": set(),
     "record": {"files"},
 }
 

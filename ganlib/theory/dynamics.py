@@ -3,16 +3,12 @@
 Objectives and penalties come in as values; every derivative is taken by autograd through them, none by hand.
 """
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Complex128, Float64
 from torch import Tensor
 
 from ganlib.theory.divergences import check_distributions
-from ganlib.types import Game
-
-Penalty = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], Tensor]
+from ganlib.types import Game, Penalty
 
 Path = Float64[Tensor, "time ..."]
 """Distributions, or states of the Dirac-GAN, one after the other."""
