@@ -48,7 +48,7 @@ class Stacked(nn.Module):
         return {name: weight.detach() for name, weight in self.named_parameters()}
 
 
-class Generator(Stacked):
+class StackedGenerator(Stacked):
     """G's weights and the running statistics of its batch normalisation; :func:`generate` is its forward pass."""
 
     def __init__(self, seeds: Sequence[int], width: int = 400, dtype: torch.dtype = torch.float32) -> None:
@@ -154,12 +154,12 @@ def play_round(run: training.Run, reals: Tensor, z: Tensor, pack: int, half: boo
     return loss_D, loss_G
 
 
-def absorb(G: Generator, means: Tensor, stds: Tensor) -> None:
+def absorb(G: StackedGenerator, means: Tensor, stds: Tensor) -> None:
     """Moves the running statistics a twentieth of the way to those of a batch."""
     G.means.lerp_(means, 0.05), G.stds.lerp_(stds, 0.05)
 
 
-def fresh_run(
+def run_of_seeds(
     seeds: Sequence[int],
     pack: int,
     lr: float = 1e-4,
@@ -167,13 +167,13 @@ def fresh_run(
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
 ) -> training.Run:
-    G, D = Generator(seeds, dtype=dtype).to(device), discriminator(seeds, pack, dtype=dtype).to(device)
+    G, D = StackedGenerator(seeds, dtype=dtype).to(device), discriminator(seeds, pack, dtype=dtype).to(device)
     opt_G, opt_D = (torch.optim.Adam(net.parameters(), lr=lr, betas=(beta1, 0.999), fused=True) for net in (G, D))
     return training.Run(G, D, opt_G, opt_D, G_ema=nn.Identity())  # no average of G is kept
 
 
 @torch.no_grad()
-def renewed(G: Generator, pack: int, batches: int = 50) -> Generator:
+def renewed(G: StackedGenerator, pack: int, batches: int = 50) -> StackedGenerator:
     """A copy whose running statistics have seen fifty further batches, its weights standing still.
 
     So the authors' code has it: its monitoring of 5,000 training points after each epoch updates the statistics of the batch

@@ -75,7 +75,7 @@ def evaluate(samples: Tensor, mixture: Mixture) -> dict[str, float]:
 
 
 @torch.no_grad()
-def look(G: pacgan.Generator, mixture: Mixture, n: int = 2_500) -> list[dict[str, float]]:
+def look(G: pacgan.StackedGenerator, mixture: Mixture, n: int = 2_500) -> list[dict[str, float]]:
     """Scores of n samples of every seed's generator, from the same latents, with running statistics."""
     z = G.sample_z(n, torch.Generator().manual_seed(2333))
     samples, _ = pacgan.generate(G.weights(), z, kept=(G.means, G.stds))
@@ -113,7 +113,7 @@ def main(
         ValueError: the file at `path` belongs to another configuration.
     """
     seeds, mixture = [seed] if seeds is None else list(seeds), TASKS[task]
-    run = pacgan.fresh_run(seeds, pack, lr, beta1, device=device)
+    run = pacgan.run_of_seeds(seeds, pack, lr, beta1, device=device)
     identity = {"task": task, "pack": pack, "seeds": seeds, "lr": lr, "beta1": beta1, "half": half}
     story = bench.go_on(run, path, identity)
     source = rounds_of(mixture, seeds, pack, run.step, run.G.weight0)
@@ -139,7 +139,7 @@ def opening(seeds: Sequence[int] = (0, 1), rounds: int = 20) -> dict[str, dict[s
     """Both losses of the first rounds of every row in double precision: the slice that a test plays again."""
     played = {}
     for task, pack, beta1 in itertools.product(TASKS, (1, 2), (0.8, 0.2)):
-        run = pacgan.fresh_run(seeds, pack, beta1=beta1, dtype=torch.float64)
+        run = pacgan.run_of_seeds(seeds, pack, beta1=beta1, dtype=torch.float64)
         source = rounds_of(TASKS[task], seeds, pack, 0, run.G.weight0)
         losses = [[loss.tolist() for loss in pacgan.play_round(run, *next(source), pack)] for _ in range(rounds)]
         name = f"{task}{pack}" if beta1 == 0.8 else f"{task}{pack}_beta{beta1:g}"

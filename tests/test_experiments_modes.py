@@ -25,7 +25,7 @@ DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 
 def played(seeds, pack, rounds=3):
     """Losses (rounds, 2, seeds) and the run, in double precision."""
-    run = pacgan.fresh_run(seeds, pack, dtype=torch.float64)
+    run = pacgan.run_of_seeds(seeds, pack, dtype=torch.float64)
     source = ring_grid.rounds_of(ring_grid.TASKS["ring"], seeds, pack, 0, run.G.weight0)
     losses = [torch.stack(pacgan.play_round(run, *next(source), pack)) for _ in range(rounds)]
     return torch.stack(losses), run
@@ -46,7 +46,7 @@ def test_seeds_together_are_the_seeds_alone(pack):
 
 def plain_networks(seed, pack):
     """The same two networks from torch's own layers, with the weights of that seed."""
-    run = pacgan.fresh_run([seed], pack, dtype=torch.float64)
+    run = pacgan.run_of_seeds([seed], pack, dtype=torch.float64)
     hidden = []
     for layer in range(4):
         linear = torch.nn.Linear(400 if layer else 2, 400, bias=False).double()
@@ -93,7 +93,7 @@ def test_a_round_is_what_torch_layers_give():
 
 
 def test_samples_are_drawn_with_running_statistics():
-    run = pacgan.fresh_run([0], 1, dtype=torch.float64)
+    run = pacgan.run_of_seeds([0], 1, dtype=torch.float64)
     w, z = run.G.weights(), torch.randn(1, 2, 100, generator=torch.Generator().manual_seed(0)).double()
     trained, statistics = pacgan.generate(w, z)
     assert torch.allclose(pacgan.generate(w, z, kept=statistics)[0], trained, rtol=0, atol=1e-12)
@@ -108,7 +108,7 @@ def test_samples_are_drawn_with_running_statistics():
 
 def test_bfloat16_loses_three_digits_and_no_more():
     """Hidden products in bfloat16 turn the gradients by a few hundredths; first and last layers are as they were."""
-    run = pacgan.fresh_run([0, 1], 2)
+    run = pacgan.run_of_seeds([0, 1], 2)
     reals, z = next(ring_grid.rounds_of(ring_grid.TASKS["grid"], [0, 1], 2, 0, run.G.weight0))
     exact, rough = (pacgan.gradients(run.G.weights(), run.D.weights(), reals, z, 2, half) for half in (False, True))
     for ours, theirs in zip(exact[:2], rough[:2], strict=True):
@@ -131,7 +131,7 @@ def test_the_largest_piece_alone_has_a_gradient():
 
 def test_logits_far_below_zero_leave_gradients_finite():
     """D sure of itself: its own gradient fades, G's by the non-saturating loss is that of -log sigmoid, whose rate is 1."""
-    run = pacgan.fresh_run([0], 1)
+    run = pacgan.run_of_seeds([0], 1)
     with torch.no_grad():
         run.D.bias_out.fill_(-200.0)
     reals, z = next(ring_grid.rounds_of(ring_grid.TASKS["grid"], [0], 1, 0, run.G.weight0))
@@ -173,7 +173,7 @@ def test_five_rounds_are_three_and_two(tmp_path, device):
     assert [row["round"] for row in whole["along"]] == [2, 4, 5]
     parts["along"] = [row for row in parts["along"] if row["round"] != 3]  # the end of the first part was looked at, too
     assert parts["along"] == whole["along"]
-    runs = [pacgan.fresh_run([0, 1], 2) for _ in range(2)]
+    runs = [pacgan.run_of_seeds([0, 1], 2) for _ in range(2)]
     for run, name in zip(runs, ("whole", "parts"), strict=True):
         checkpoints.load(run, tmp_path / f"{name}.pt")
     for net in ("G", "D"):
@@ -201,7 +201,7 @@ def test_a_killed_process_leaves_a_run_that_goes_on(tmp_path):
         time.sleep(pause)
         os.kill(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-        run = pacgan.fresh_run([0, 1], 2)
+        run = pacgan.run_of_seeds([0, 1], 2)
         checkpoints.load(run, path)
         assert run.step > 0 and path.with_suffix(f".round{run.step}.json").exists()
     step = run.step
@@ -262,7 +262,7 @@ def test_the_tag_played_the_rounds_that_the_record_says():
 
 def test_renewed_statistics_forget_the_old_ones_and_nothing_else():
     """After fifty batches 0.95^50 of the old statistics is left; what they would become does not depend on them."""
-    G = pacgan.fresh_run([0, 1], 2, dtype=torch.float64).G
+    G = pacgan.run_of_seeds([0, 1], 2, dtype=torch.float64).G
     other = copy.deepcopy(G)
     other.means.add_(1), other.stds.mul_(3)
     (a, b), before = (pacgan.renewed(net, 2) for net in (G, other)), copy.deepcopy(other.state_dict())
