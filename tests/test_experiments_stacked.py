@@ -71,12 +71,16 @@ def test_five_rounds_are_three_and_two(unchecked, monkeypatch, tmp_path, pack):
     assert runs[0].step == 5 and all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-def test_a_sampled_generator_stays_as_it_was():
+def test_a_sampled_generator_stays_as_it_was_and_its_old_statistics_do_not_matter():
     G = stacked_mnist.run_of_pack(1, 0).G
     before = {name: value.clone() for name, value in G.state_dict().items()}
     pictures = stacked_mnist.samples(G, n=8)
     assert pictures.shape == (8, 3, 28, 28) and pictures.abs().max() <= 1
     assert all(torch.equal(value, before[name]) for name, value in G.state_dict().items()) and G.training
+    for layer in G.modules():
+        if isinstance(layer, torch.nn.BatchNorm1d):
+            layer.running_var.fill_(4.0)
+    assert torch.equal(stacked_mnist.samples(G, n=8), pictures)
 
 
 def test_the_first_stacked_rounds_are_those_recorded(unchecked, real_mnist, monkeypatch):
