@@ -72,6 +72,8 @@ def next_batch(batches: Iterator[Any], run: Any) -> tuple[Samples, tuple[Tensor,
     batch = next(batches, None)
     if batch is None:
         raise ValueError("batches must be endless, each of one sample at least; got an end.")
+    if isinstance(batch, tuple | list) and len(batch) == 0:
+        raise TypeError(f"a batch must be a tensor or a tuple of tensors, got an empty {type(batch).__name__}.")
     reals, *given = batch if isinstance(batch, tuple | list) else [batch]
     for part in (reals, *given):
         if not isinstance(part, Tensor):
@@ -113,7 +115,7 @@ class Watch:
 def step_if_finite(run: Any, optimiser: torch.optim.Optimizer, loss: Scalar) -> None:
     """``optimiser.step()`` if the loss and all gradients are finite, else nothing; decided on the device, no number is read.
 
-    A fused optimiser takes the decision itself, by the flag that gradient scaling uses; of others weights and state are put back.
+    A fused optimiser takes the decision itself, by the flag of gradient scaling; of others weights and state are put back.
     """
     weights = [weight for group in optimiser.param_groups for weight in group["params"] if weight.grad is not None]
     # A sum is finite only if every number in it is.

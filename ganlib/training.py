@@ -20,8 +20,7 @@ class Run:
     (a copy of G when left out); ``step`` counts finished rounds.
 
     Raises:
-        TypeError: a player is no network, G cannot draw latents, or it cannot be copied.
-        ValueError: an optimiser moves weights that are not its player's, or none; the networks differ in dtype or device.
+        TypeError, ValueError: the run cannot train, see :func:`ganlib.guards.check_players`, or G cannot be copied.
     """
 
     G: nn.Module
@@ -221,9 +220,7 @@ def train(
         look: rounds from one yield to the next; numbers are read from the device then, and after the last round.
 
     Raises:
-        ValueError: a setting is out of range, batches end, a batch is empty or on another device than D, or the run cannot
-            train, see :func:`ganlib.guards.check_players`.
-        TypeError: a batch is of another dtype than D's weights, or the run cannot train.
+        ValueError, TypeError: a setting is out of range, or as ``check_players`` and ``next_batch`` of :mod:`ganlib.guards`.
         FloatingPointError: a loss or a gradient is not finite; the round and the player are named. The weights that it would
             have moved, and the average, are what they were; nothing moved after it.
     """

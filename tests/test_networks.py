@@ -4,6 +4,7 @@ import copy
 import hashlib
 import json
 import math
+import pickle
 from importlib.resources import files
 from itertools import pairwise
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from ganlib import data, networks, record, shipped
+from ganlib import data, networks, objectives, record, shipped, training
 from ganlib.eye import DigitClassifier, classify, digit_classifier
 from ganlib.networks import MLPDiscriminator, MLPGenerator
 
@@ -204,11 +205,122 @@ def test_samples_depend_on_the_seed_alone():
     G = MLPGenerator(widths=(4, 8))
     first = networks.sample(G, 2500, seed=3)
     state = torch.get_rng_state()
-    assert not G.training and first.shape == (2500, 1, 28, 28) and not first.requires_grad
+    assert G.training and first.shape == (2500, 1, 28, 28) and not first.requires_grad
     z = torch.randn(2500, 100, generator=torch.Generator().manual_seed(3))
-    torch.testing.assert_close(first, G(z).detach())
+    torch.testing.assert_close(first, G.eval()(z).detach())
     assert torch.equal(networks.sample(G, 2500, seed=3), first) and not torch.equal(networks.sample(G, 2500, seed=4), first)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def everything(network):
+    """All that a helper might change: weights, batch statistics, gradients, and who is in which mode."""
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    grads = [weight.grad for weight in network.parameters()]
+    return state, grads, [(module.training, module) for module in network.modules()]
+
+
+@pytest.mark.parametrize("mode", ["training", "evaluation", "mixed", "interrupted"])
+def test_a_sampled_generator_is_as_it_was(mode):
+    """Chapter 9 shows a run whose G stays in evaluation mode: batch statistics stand still, and digits get worse."""
+    G = networks.MLPGenerator(widths=(4, 8, 8))
+    G.train(mode != "evaluation")
+    if mode == "mixed":
+        G.layers[3].eval()
+    if mode == "interrupted":
+        G.register_forward_hook(lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    state, grads, modes = everything(G)
+    try:
+        networks.sample(G, 3)
+    except KeyboardInterrupt:
+        assert mode == "interrupted"
+    now, grads_now, modes_now = everything(G)
+    assert all(torch.equal(now[name], state[name]) for name in state) and grads_now == grads and modes_now == modes
+
+
+class UniformG(nn.Module):
+    """A G with a prior of its own, and with a condition."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def sample_z(self, n, generator=None):
+        return torch.rand(n, 2, generator=generator)
+
+    def forward(self, z, shift=None):
+        return self.scale * z + (0 if shift is None else shift[:, None])
+
+
+def test_latents_are_gs_own():
+    points = networks.sample(UniformG(), 1000)
+    assert points.min() >= 0 and points.max() <= 1
+
+
+def test_conditions_travel_with_their_latents():
+    """Two thousand and one samples in three chunks: every one gets its own condition."""
+    n = 2001
+    shift = torch.arange(n) * 2.0
+    points = networks.sample(UniformG(), n, 5, shift)
+    torch.testing.assert_close(points - shift[:, None], networks.sample(UniformG(), n, 5), atol=3e-4, rtol=0)
+    with pytest.raises(ValueError, match="given must hold conditions for n = 7 samples, got 6"):
+        networks.sample(UniformG(), 7, 1, torch.zeros(6))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_seed_means_the_same_latents_in_every_precision(dtype):
+    G = networks.MLPGenerator(widths=(4, 8))
+    z = G.sample_z(9, torch.Generator().manual_seed(4))
+    assert torch.equal(G.to(dtype).sample_z(9, torch.Generator().manual_seed(4)), z.to(dtype))
+
+
+def test_in_bfloat16_is_the_network_rounded():
+    """What goes in and comes out is float32, products are those of autocast, weights and their gradients are float32."""
+    D = networks.MLPDiscriminator((1, 4, 4), (8,))
+    half = networks.in_bfloat16(D)
+    x = torch.randn(50, 1, 4, 4)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = D(x)
+    assert rounded.dtype == torch.bfloat16
+    logits = half(x)
+    assert logits.dtype == torch.float32 and torch.equal(logits, rounded.float()) and not torch.equal(logits, D(x))
+    logits.sum().backward()
+    assert all(w.grad.dtype == torch.float32 for w in D.parameters())
+    assert half(x.double().float()).dtype == torch.float32
+
+
+def test_in_bfloat16_sees_weights_change():
+    """Autocast keeps the rounded copies of weights within one context; after a step they would be yesterday's."""
+    D = networks.in_bfloat16(nn.Linear(4, 4))
+    x = torch.randn(3, 4)
+    with torch.autocast("cpu", dtype=torch.bfloat16):  # a reader's own context around all of it
+        before = D(x)
+        with torch.no_grad():
+            D.weight.add_(1.0)
+        assert not torch.equal(D(x), before)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_in_bfloat16_answers_for_its_network():
+    G = networks.MLPGenerator(3, (4, 8), (1, 4, 4))
+    half = networks.in_bfloat16(G)
+    assert half.z_dim == 3 and half.sample_z(5).shape == (5, 3) and half.image_shape == (1, 4, 4)
+    assert networks.sample(half, 4).dtype == torch.float32
+    other = copy.deepcopy(half)
+    assert other.module is not G and torch.equal(other.layers[0].weight, G.layers[0].weight)
+    assert pickle.loads(pickle.dumps(half)).z_dim == 3
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        half.nothing  # noqa: B018
+    with pytest.raises(TypeError, match=r"network must be a torch\.nn\.Module, got builtin"):
+        networks.in_bfloat16(torch.sin)
+
+
+def test_losses_of_a_half_precision_game_are_not_rounded_to_eight_bits():
+    """The mean of a hundred different losses is no multiple of 1/128, as it was when the loss itself was in bfloat16."""
+    G, D = (networks.in_bfloat16(net) for net in (networks.MLPGenerator(widths=(8, 8)), networks.MLPDiscriminator(widths=(8,))))
+    run = training.Run(G, D, torch.optim.Adam(G.parameters()), torch.optim.Adam(D.parameters()))
+    reals = data.batches(torch.rand(200, 1, 28, 28) * 2 - 1, 100)
+    losses = list(training.train(run, reals, objectives.nonsaturating, steps=6))
+    assert not any((128 * row.loss_D) % 1 == 0 or (128 * row.loss_G) % 1 == 0 for row in losses)
 
 
 SHIPPED = {

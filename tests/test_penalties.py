@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from ganlib import networks
-from ganlib.penalties import gradient_penalty, input_grad, r1, r2
+from ganlib.penalties import _squared_slope, gradient_penalty, input_grad, r1, r1_by_difference, r2, r2_by_difference
+from ganlib.training import remembering
 
 w = torch.tensor([3.0, -4.0], dtype=torch.float64)  # |w| = 5
 A = torch.tensor([[2.0, 1.0], [1.0, -3.0]], dtype=torch.float64)
@@ -168,3 +169,105 @@ class TestErrors:
     def test_reals_and_fakes_that_do_not_match(self, fakes, words):
         with pytest.raises(ValueError, match="one shape, dtype and device.*" + words):
             gradient_penalty(linear, torch.zeros(3, 2), fakes)
+
+
+# --- the forms without a second derivative --------------------------------------------------------------------------------
+
+
+DIFFERENCES = [(r1, r1_by_difference, 0), (r2, r2_by_difference, 1)]
+
+
+@pytest.mark.parametrize(("exact", "by_difference", "which"), DIFFERENCES)
+def test_the_expectation_and_the_noise_of_a_difference(exact, by_difference, which):
+    """For a plane the difference is v.w exactly: mean gamma/2 |w|^2 and standard deviation sqrt(2) gamma/2 |w|^2 a sample."""
+    n = 200_000
+    samples = [torch.randn(n, 2, dtype=torch.float64), torch.randn(n, 2, dtype=torch.float64)]
+    expected = exact(linear, *samples, gamma=2.0).item()
+    assert expected == pytest.approx(25)
+    found = by_difference(linear, *samples, gamma=2.0).item()
+    assert abs(found - expected) < 5 * expected * (2 / n) ** 0.5
+    values = torch.stack([by_difference(linear, *(x[i : i + 1] for x in samples), gamma=2.0) for i in range(20_000)])
+    error = expected * 2**0.5 * (60 / 8 / len(values)) ** 0.5  # of a standard deviation, by the moments of a chi-square
+    assert abs(values.std().item() - expected * 2**0.5) < 5 * error
+
+
+@pytest.mark.parametrize("step", [0.01, 0.5, 1.0])
+def test_what_curvature_adds_to_a_difference(points, step):
+    """For x'Ax/2 the mean over v is |Ax|^2 + step^2/4 E (v'Av)^2, and E (v'Av)^2 = 2 tr A^2 + (tr A)^2: no more terms."""
+    reals, _ = points
+    reals = reals.repeat(10_000, 1)
+    found = 2 * _squared_slope(quadratic, reals, step) / 2
+    extra = step**2 / 4 * (2 * (A @ A).trace() + A.trace() ** 2)
+    expected = (reals @ A).square().sum(dim=1) + extra
+    spread = found.std().item() / len(reals) ** 0.5
+    assert abs((found - expected).mean().item()) < 5 * spread
+
+
+@pytest.mark.parametrize(("exact", "by_difference", "which"), DIFFERENCES)
+def test_a_difference_trains_d_as_the_exact_form_does(exact, by_difference, which):
+    """The gradients of both forms point the same way: over many directions v the mean of one is the other."""
+    torch.manual_seed(0)
+    D = nn.Sequential(nn.Flatten(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 1), nn.Flatten(0)).double()
+    samples = [torch.randn(50, 1, 4, 4, dtype=torch.float64) for _ in range(2)]
+    weights = list(D.parameters())[:-1]  # the last bias moves no slope
+    exactly = torch.autograd.grad(exact(D, *samples), weights, materialize_grads=True, allow_unused=True)
+    many = [x.repeat(4000, 1, 1, 1) for x in samples]
+    nearly = torch.autograd.grad(by_difference(D, *many, step=1e-4), weights, materialize_grads=True, allow_unused=True)
+    one, other = (torch.cat([slope.flatten() for slope in slopes]) for slopes in (exactly, nearly))
+    assert (one - other).norm() < 0.03 * one.norm()  # seeds 0 to 4: 0.007 to 0.013
+
+
+PENALTIES = [r1, r2, gradient_penalty, r1_by_difference, r2_by_difference]
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_a_penalty_reaches_d_in_its_turn(penalty):
+    """By the loop's own way: samples that ask for a gradient, and a D that answers from memory."""
+    torch.manual_seed(0)
+    D = networks.MLPDiscriminator((1, 4, 4), (8,))
+    reals, fakes = (torch.randn(5, 1, 4, 4) for _ in range(2))
+    slopes = []
+    for remembered in (False, True):
+        torch.manual_seed(1)
+        if remembered:
+            x, y = reals.clone().requires_grad_(), fakes.clone().requires_grad_()
+            value = penalty(remembering(D, (), (x, D(x)), (y, D(y))), x, y)
+        else:
+            value = penalty(D, reals, fakes)
+        slopes.append(torch.autograd.grad(value, list(D.parameters()), materialize_grads=True, allow_unused=True))
+    for fresh, remembered in zip(*slopes):
+        torch.testing.assert_close(remembered, fresh)
+    assert all(slope.abs().sum() > 0 for slope, weight in zip(slopes[0], D.parameters()) if weight.ndim == 2)
+
+
+@pytest.mark.parametrize("penalty", [r1_by_difference, r2_by_difference])
+def test_a_difference_can_be_compiled(penalty):
+    """One derivative only, and so D may be a compiled function; of the exact forms PyTorch says that it cannot."""
+    D = nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.LeakyReLU(0.2), nn.Linear(8, 1), nn.Flatten(0))
+    compiled = torch.compile(D, backend="aot_eager", fullgraph=True)
+    reals, fakes = (torch.randn(5, 1, 4, 4) for _ in range(2))
+    slopes = []
+    for network in (D, compiled):
+        torch.manual_seed(1)
+        slopes.append(torch.autograd.grad(penalty(network, reals, fakes), list(D.parameters()), allow_unused=True)[:-1])
+    for eager, other in zip(*slopes):
+        torch.testing.assert_close(other, eager)
+    with pytest.raises(RuntimeError, match="does not currently support double backward"):
+        r1(compiled, reals, fakes).backward()
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("step", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_step_out_of_range(step):
+    with pytest.raises(ValueError, match=f"step must be positive and finite, got {step}"):
+        r1_by_difference(linear, torch.zeros(3, 2), torch.zeros(3, 2), step=step)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_penalties_hold_whatever_the_callers_mode(penalty, points):
+    values = []
+    for mode in (torch.enable_grad, torch.no_grad):
+        torch.manual_seed(0)
+        with mode():
+            values.append(penalty(quadratic, *points).item())
+    assert values[0] == values[1]

@@ -50,6 +50,7 @@ MAY_IMPORT = {
     "guards": {"types"},
     "training": {"types", "guards"},
     "checkpoints": {"training", "files"},
+    "diagnostics": {"types", "training"},
     "show": set(),
     "record": {"files"},
 }

@@ -7,7 +7,7 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-from ganlib import data, networks, objectives, penalties, training, types
+from ganlib import data, guards, networks, objectives, penalties, types
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from ganlib import data, networks, objectives, penalties, training, types
         lambda: networks.MLPGenerator()(torch.zeros(100)),
         lambda: networks.MLPDiscriminator()(torch.zeros(2, 784)),
         lambda: penalties.r1(lambda x: x.sum(1), torch.zeros(2, 2, dtype=torch.int32), torch.zeros(2, 2)),
-        lambda: training.check_finite(torch.zeros(2), "D", 1),
+        lambda: guards.step_if_finite(None, None, torch.zeros(2)),
     ],
 )
 def test_a_wrong_shape_or_dtype_is_caught(call):
@@ -30,16 +30,17 @@ def test_a_wrong_shape_or_dtype_is_caught(call):
 
 
 def test_the_return_value_is_checked():
-    broken = objectives.Objective(objectives.minimax_d_loss, lambda r, f: f)
-    generator, discriminator = networks.MLPGenerator(2, (3,), (1, 2, 2)), networks.MLPDiscriminator((1, 2, 2), (3,))
-    run = training.Run(
-        generator,
-        discriminator,
-        torch.optim.SGD(generator.parameters(), lr=0.1),
-        torch.optim.SGD(discriminator.parameters(), lr=0.1),
-    )
-    with pytest.raises(TypeCheckError):  # the loss of G is no scalar
-        training.generator_step(run, torch.zeros(4, 1, 2, 2), broken)
+    class Flat(torch.nn.Module):
+        z_dim = 3
+
+        def sample_z(self, n, generator=None):
+            return torch.zeros(n, 3)
+
+        def forward(self, z):
+            return z.int()
+
+    with pytest.raises(TypeCheckError):  # samples are floating point
+        networks.sample(Flat(), 4)
 
 
 def test_an_objective_is_a_game():
