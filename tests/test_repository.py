@@ -284,12 +284,12 @@ def definitions(source: str) -> Iterator[tuple[str, str]]:
 
 
 def repeated_definitions(sources: dict[str, str]) -> Iterator[str]:
-    """Code that stands twice, whatever it is called, and names that mean two things in the tree but for those of PARTS."""
+    """Code that stands twice, whatever it is called, and public names, but for PARTS, that mean two things in the tree."""
     places: dict[str, set[str]] = {}
     for place, source in sources.items():
         for name, code in definitions(source):
             places.setdefault(code, set()).add(f"{place}: {name}")
-            if name not in PARTS:
+            if name not in PARTS and not name.startswith("_"):
                 places.setdefault(name, set()).add(f"{place}: {name}")
     for found in {tuple(sorted(found)) for found in places.values() if len(found) > 1}:
         yield " and ".join(found)
