@@ -1,104 +1,40 @@
-"""How fast the book's loop is: against the usual tutorial's, and against the machine's own limit.
+"""How fast the book's loop is: against the usual tutorial's, against the machine's own limit, and compiled.
 
-    python experiments/throughput.py            # everything, about six minutes on two quiet cores -> results/throughput.json
+    python experiments/throughput.py            # everything, about eight minutes on two quiet cores -> results/throughput.json
     python experiments/throughput.py --speed    # images a second only; writes nothing
+    python experiments/throughput.py race       # which way is as good sooner, on one thread -> results/race.json
 
 Three things take turns in one process: the usual tutorial's way of training the MLP pair, the book's, and the limit, which is
 the matrix products of a round of Algorithm 1 with one optimiser step a player, nothing else. Then the book's way with shared
-fakes, larger batches and bfloat16, in images a second and in quality after equal time.
+fakes, larger batches and bfloat16, in images a second and in quality after equal time. Then parts of a round by torch.compile,
+each in turns with itself as it is.
 
 A machine's speed can halve from one second to the next, so turns are short, a tenth of a second or two, there are many of
 them, and ratios are those of neighbouring turns: their median, over each repetition and over all.
 """
 
 import argparse
-import contextlib
-import io
 import statistics
-import struct
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import bench
+import digits
+import race
 import torch
-from torch import Tensor, nn
-from torch.utils.data import DataLoader
-from torchvision import transforms
-from torchvision.datasets import MNIST
+from shared_fakes import shared_rounds
+from torch import Tensor
 from tqdm.auto import tqdm
+from usual import raw_mnist, usual
 
-from ganlib import data, eye, metrics, networks, objectives, record, training
+from ganlib import data, networks, objectives, record, training
 
 G_SIZES = (100, 128, 256, 512, 1024, 784)
 D_SIZES = (784, 512, 256, 1)
-
-
-def new_run(seed: int = 0) -> training.Run:
-    """Networks and optimisers of chapter 8."""
-    torch.manual_seed(seed)
-    G, D = networks.MLPGenerator(), networks.MLPDiscriminator()
-    opt_G = torch.optim.Adam(G.parameters(), lr=1e-3, betas=(0.0, 0.99), fused=True)
-    opt_D = torch.optim.Adam(D.parameters(), lr=5e-4, betas=(0.0, 0.99), fused=True)
-    return training.Run(G, D, opt_G, opt_D)
-
-
-def usual(folder: Path, batch: int) -> Iterator[None]:
-    """Round after round the way of the usual tutorial: each choice below is the one commonly taught."""
-    torch.manual_seed(0)
-    steps = [transforms.Resize(28), transforms.ToTensor(), transforms.Normalize([0.5], [0.5])]
-    loader = DataLoader(MNIST(folder, transform=transforms.Compose(steps)), batch_size=batch, shuffle=True, drop_last=True)
-    run = new_run()
-    G, D = run.G, nn.Sequential(run.D, nn.Sigmoid())
-    loss = nn.BCELoss()
-    opt_G = torch.optim.Adam(G.parameters(), lr=2e-4, betas=(0.5, 0.999))
-    opt_D = torch.optim.Adam(D.parameters(), lr=2e-4, betas=(0.5, 0.999))
-    while True:
-        for index, (images, _) in enumerate(loader):
-            ones, zeros = torch.ones(len(images)), torch.zeros(len(images))
-            opt_G.zero_grad()
-            fakes = G(torch.randn(len(images), 100))
-            loss_G = loss(D(fakes), ones)
-            loss_G.backward()
-            opt_G.step()
-            opt_D.zero_grad()
-            loss_D = (loss(D(images), ones) + loss(D(fakes.detach()), zeros)) / 2
-            loss_D.backward()
-            opt_D.step()
-            with contextlib.redirect_stdout(io.StringIO()):  # the line is made, and not shown
-                print(f"[{index}/{len(loader)}] [D loss: {loss_D.item():f}] [G loss: {loss_G.item():f}]")
-            yield
-
-
-def ours(images: Tensor, batch: int, way: str = "fresh") -> Iterator[None]:
-    """Round after round of the book's loop, G_ema, losses and probabilities included; or of `shared_round`."""
-    run, batches = new_run(), data.batches(images, batch)
-    for _ in _rounds(run, batches, way):
-        yield
-
-
-def shared_round(run: training.Run, reals: Tensor) -> None:
-    """A round in which both turns look at the same fakes: D judges them detached, then G climbs through the new D."""
-    fakes = run.G(run.G.sample_z(len(reals)))
-    loss_D = objectives.nonsaturating.d_loss(run.D(reals), run.D(fakes.detach()))
-    run.opt_D.zero_grad()
-    loss_D.backward()
-    run.opt_D.step()
-    with training.frozen(run.D):
-        loss_G = objectives.nonsaturating.g_loss(None, run.D(fakes))
-    run.opt_G.zero_grad()
-    loss_G.backward()
-    run.opt_G.step()
-    run.step += 1
-    training.update_ema(run.G_ema, run.G, 0.2 * run.step / (0.2 * run.step + 1))
-
-
-def _precision(autocast: bool) -> contextlib.AbstractContextManager:
-    # Within one context autocast keeps the bfloat16 copies of weights; here weights change, so nothing may be kept.
-    return torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=False) if autocast else nullcontext()
+GAME = objectives.nonsaturating
+ENDLESS = 10**9
 
 
 def products(batch: int, fresh: bool) -> list[tuple[int, int, int]]:
@@ -119,9 +55,7 @@ def products(batch: int, fresh: bool) -> list[tuple[int, int, int]]:
 
 def limit(batch: int, fresh: bool = True) -> Iterator[None]:
     """Round after round of the products of a round and one fused Adam step a player, nothing else."""
-    run = new_run()
-    for parameter in [*run.G.parameters(), *run.D.parameters()]:
-        parameter.grad = torch.zeros_like(parameter)
+    run = with_gradients(bench.recipe())
     operands = [(torch.randn(a, b), torch.randn(b, c), torch.empty(a, c)) for a, b, c in products(batch, fresh)]
     while True:
         for left, right, out in operands:
@@ -131,12 +65,32 @@ def limit(batch: int, fresh: bool = True) -> Iterator[None]:
         yield
 
 
-class Way(NamedTuple):
-    """Rounds to be timed: a generator of them, their batch size, and whether their products are in bfloat16."""
+def with_gradients(run: training.Run) -> training.Run:
+    """The run, ready for steps of its optimisers alone."""
+    for parameter in [*run.G.parameters(), *run.D.parameters()]:
+        parameter.grad = torch.zeros_like(parameter)
+    return run
 
-    rounds: Iterator[None]
+
+def ours(run: training.Run, images: Tensor, batch: int, way: str = "fresh") -> Iterator[training.Losses]:
+    """Round after round of the book's loop, G_ema, losses and probabilities included; or with shared fakes."""
+    play = {"fresh": training.train, "shared": shared_rounds}[way]
+    return play(run, data.batches(images, batch), GAME, steps=ENDLESS, ema_share=0.2)
+
+
+def start(bfloat16: bool = False) -> training.Run:
+    """The recipe of chapter 8 from seed 0."""
+    run = bench.recipe()
+    if not bfloat16:
+        return run
+    return bench.fresh_run(networks.in_bfloat16(run.G), networks.in_bfloat16(run.D))
+
+
+class Way(NamedTuple):
+    """Rounds to be timed: a generator of them, and their batch size."""
+
+    rounds: Iterator[Any]
     batch: int
-    autocast: bool = False
 
 
 def take_turns(ways: dict[str, Way], turns: int, images_a_turn: int = 1_280) -> dict[str, list[float]]:
@@ -150,11 +104,10 @@ def take_turns(ways: dict[str, Way], turns: int, images_a_turn: int = 1_280) -> 
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
             way = ways[name]
             count = images_a_turn // way.batch if turn >= 0 else 3
-            with _precision(way.autocast):
-                start = time.perf_counter()
-                for _ in range(count):
-                    next(way.rounds)
-                seconds = time.perf_counter() - start
+            begun = time.perf_counter()
+            for _ in range(count):
+                next(way.rounds)
+            seconds = time.perf_counter() - begun
             if turn >= 0:
                 rates[name].append(count * way.batch / seconds)
     return rates
@@ -165,38 +118,38 @@ def middle_ratio(above: Sequence[float], below: Sequence[float]) -> float:
     return statistics.median(a / b for a, b in zip(above, below, strict=True))
 
 
-def quality_after(seconds: float, images: Tensor, test_features: Tensor, batch: int, way: str, autocast: bool) -> dict:
-    """Frechet distance of G_ema after `seconds` of training, without the time for measuring it."""
-    run, batches = new_run(), data.batches(images, batch)
-    rounds = _rounds(run, batches, way)
-    start = time.perf_counter()
-    with _precision(autocast):
-        while time.perf_counter() - start < seconds:
-            next(rounds)
-    torch.optim.swa_utils.update_bn((run.G_ema.sample_z(1000) for _ in range(20)), run.G_ema)
-    features, _ = eye.classify(eye.digit_classifier(), networks.sample(run.G_ema, 10_000))
-    distance = metrics.frechet_distance(features, test_features)
-    return {"rounds": run.step, "seconds": seconds, "times_floor": distance / record.read("mnist_gan")["floor"]}
+def compiled_ways(images: Tensor, batch: int) -> dict[str, dict[str, Way]]:
+    """What torch.compile may speed up, "eager" and "compiled"; no number is read from the device in any of them.
 
+    The networks are compiled whole (fullgraph), forward and backward; D's turn as a function, which breaks at its backward
+    pass; both optimisers' steps as one function.
+    """
 
-def _rounds(run: training.Run, batches: Iterator[Tensor], way: str) -> Iterator:
-    if way == "fresh":
-        yield from training.train(run, batches, objectives.nonsaturating, steps=10**9, ema_decay=0.9998, ema_share=0.2)
-    while True:
-        yield shared_round(run, next(batches))
+    def turns(compiled: bool) -> Iterator[None]:
+        run = bench.recipe()
+        if compiled:
+            run.G, run.D = (torch.compile(net, fullgraph=True) for net in (run.G, run.D))
+        for reals in data.batches(images, batch):
+            training.discriminator_step(run, reals, GAME)
+            training.generator_step(run, reals, GAME)
+            yield
 
+    def repeated(call: Callable, compiled: bool, *arguments: Any) -> Iterator[None]:
+        call = torch.compile(call) if compiled else call
+        while True:
+            call(*arguments)
+            yield
 
-@contextlib.contextmanager
-def raw_mnist(images: Tensor, labels: Tensor) -> Iterator[Path]:
-    """A folder in which torchvision's MNIST finds these images as its training set, there for the time of the run."""
-    with tempfile.TemporaryDirectory() as folder:
-        raw = Path(folder) / "MNIST" / "raw"
-        raw.mkdir(parents=True)
-        for kind, tensor in (("images-idx3", images.squeeze(1)), ("labels-idx1", labels.to(torch.uint8))):
-            header = bytes([0, 0, 8, tensor.ndim]) + struct.pack(f">{tensor.ndim}I", *tensor.shape)
-            (raw / f"train-{kind}-ubyte").write_bytes(header + tensor.numpy().tobytes())
-            (raw / f"t10k-{kind}-ubyte").write_bytes(b"torchvision asks for it and, for the training set, never reads it")
-        yield Path(folder)
+    def of_D(compiled: bool) -> Iterator[None]:
+        return repeated(training.discriminator_step, compiled, bench.recipe(), next(data.batches(images, batch)), GAME)
+
+    def steps(compiled: bool) -> Iterator[None]:
+        run = with_gradients(bench.recipe())
+        return repeated(lambda: (run.opt_G.step(), run.opt_D.step()), compiled)
+
+    parts = {"both networks, forward and backward": turns, "D's turn": of_D, "both steps of Adam": steps}
+    ways = {"eager": False, "compiled": True}
+    return {part: {name: Way(make(how), batch) for name, how in ways.items()} for part, make in parts.items()}
 
 
 VARIANTS = {
@@ -210,49 +163,74 @@ VARIANTS = {
 }
 
 
-def main(seed: int = 0, batch: int = 128, repeats: int = 3, turns: int = 30, seconds: float = 15.0) -> dict:
-    """Images a second of every way, both ratios by repetition and over all, and (if seconds > 0) quality after equal time."""
+def repetition(batch: int, turns: int) -> dict[str, list[float]]:
+    """Images a second of the usual way, ours and the limit, in turns."""
     images, labels = data.mnist("train", fallback=False)
-    everything: dict[str, list[float]] = {"usual": [], "ours": [], "limit": []}
-    repetitions = []
     with raw_mnist(images, labels) as folder:
-        for _ in range(repeats):
-            ways = {"usual": usual(folder, batch), "ours": ours(images, batch), "limit": limit(batch)}
-            rates = take_turns({name: Way(rounds, batch) for name, rounds in ways.items()}, turns)
-            for name, values in rates.items():
-                everything[name] += values
-            repetitions.append(outcome_of(rates))
-            print(repetitions[-1], flush=True)
-    figures = {"repetitions": repetitions, "all": outcome_of(everything), "variants": {}}
-    variants = {name: Way(ours(images, size, way), size, half) for name, (way, size, half) in VARIANTS.items()}
-    rates = take_turns(variants, turns)
-    features, _ = eye.classify(eye.digit_classifier(), data.mnist("test", fallback=False).images)
-    plain = next(iter(VARIANTS))
-    for name, (way, size, autocast) in VARIANTS.items():
-        row = {"images_per_second": round(statistics.median(rates[name]), 1)}
-        row["times_plain"] = round(middle_ratio(rates[name], rates[plain]), 3)
-        if seconds:
-            row |= quality_after(seconds, images, features, size, way, autocast)
-        figures["variants"][name] = row
-        print(name, row, flush=True)
-    return figures
+        ways = {"usual": usual(folder, batch, copied=False), "ours": ours(start(), images, batch), "limit": limit(batch)}
+        return take_turns({name: Way(rounds, batch) for name, rounds in ways.items()}, turns)
+
+
+def speeds_of_variants(turns: int) -> dict[str, Any]:
+    images, _ = data.mnist("train", fallback=False)
+    return {
+        "rates": take_turns({n: Way(ours(start(half), images, b, way), b) for n, (way, b, half) in VARIANTS.items()}, turns)
+    }
+
+
+def speeds_compiled(batch: int, turns: int) -> dict[str, Any]:
+    images, _ = data.mnist("train", fallback=False)
+    return {part: take_turns(ways, turns) for part, ways in compiled_ways(images, batch).items()}
+
+
+def quality_after(seconds: float, way: str, batch: int, bfloat16: bool) -> dict[str, Any]:
+    """Frechet distance of G_ema after `seconds` of training by the wall's clock, without the time for measuring it."""
+    run, (images, _) = start(bfloat16), data.mnist("train", fallback=False)
+    rounds, begun = ours(run, images, batch, way), time.perf_counter()
+    while time.perf_counter() - begun < seconds:
+        next(rounds)
+    score = digits.score(networks.sample(bench.refreshed(run.G_ema), 10_000))
+    return {"rounds": run.step, "seconds": seconds, "times_floor": score["times_floor"]}
 
 
 def outcome_of(rates: dict[str, list[float]]) -> dict[str, float]:
     medians = {f"{name}_images_per_second": round(statistics.median(values), 1) for name, values in rates.items()}
-    share = middle_ratio(rates["ours"], rates["limit"])
-    return medians | {
-        "ratio_to_usual": round(middle_ratio(rates["ours"], rates["usual"]), 3),
-        "share_of_limit": round(share, 3),
-    }
+    shares = {"ratio_to_usual": ("ours", "usual"), "share_of_limit": ("ours", "limit")}
+    return medians | {name: round(middle_ratio(rates[a], rates[b]), 3) for name, (a, b) in shares.items()}
+
+
+def main(batch: int = 128, repeats: int = 3, turns: int = 30, seconds: float = 15.0) -> dict[str, Any]:
+    """Images a second of every way, both ratios by repetition and over all, and (if seconds > 0) quality after equal time.
+
+    Nothing of it is kept: a speed belongs to its hour.
+    """
+    said = record.provenance(seed=0)
+    measured = [repetition(batch, turns) for _ in range(repeats)]
+    everything = {name: [rate for rates in measured for rate in rates[name]] for name in measured[0]}
+    figures = {"repetitions": [outcome_of(rates) | said for rates in measured], "all": outcome_of(everything)}
+    rates, plain = speeds_of_variants(turns), next(iter(VARIANTS))
+    figures |= {"variants": {}, "compiled": {}}
+    for name, (way, size, half) in VARIANTS.items():
+        row = {"images_per_second": round(statistics.median(rates[name]), 1)}
+        row |= {"times_plain": round(middle_ratio(rates[name], rates[plain]), 3)}
+        row |= quality_after(seconds, way, size, half) if seconds else {}
+        figures["variants"][name] = row | said
+    for part, ways in speeds_compiled(batch, turns).items():
+        row = {f"{name}_images_per_second": round(statistics.median(values), 1) for name, values in ways.items()}
+        figures["compiled"][part] = row | {"times_eager": round(middle_ratio(ways["compiled"], ways["eager"]), 3)} | said
+    return figures
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
+    parser.add_argument("what", nargs="?", choices=["race"], help="the race alone")
     parser.add_argument("--speed", action="store_true", help="images a second only; writes nothing")
-    if parser.parse_args().speed:
+    asked = parser.parse_args()
+    if asked.what == "race":
+        race.main()
+    elif asked.speed:
         print(main(seconds=0.0))
     else:
         begun = time.perf_counter()
-        configuration = {"seed": 0, "batch": 128, "repeats": 3, "turns": 30, "seconds": 15.0}
+        configuration = {"batch": 128, "repeats": 3, "turns": 30, "seconds": 15.0}
         record.write("throughput", configuration, main(**configuration), time.perf_counter() - begun)

@@ -4,25 +4,34 @@ import copy
 import functools
 import math
 
+import bench
+import digits
+import mnist_gan
 import pytest
+import race
+import throughput
 import torch
-from test_experiments import experiment
+import usual
+from shared_fakes import shared_rounds
 
-from ganlib import data, networks, objectives, penalties, record, training
+from ganlib import data, networks, objectives, record, training
 from ganlib.metrics import mean_interval
 
 
-@pytest.fixture(scope="module")
-def mnist_gan():
-    return experiment("mnist_gan")
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """The stand-in digits, scored by 200 samples, and an empty folder of runs."""
+    monkeypatch.setattr(data, "mnist", lambda split="train", root=None, fallback=True: data.digits(split))
+    monkeypatch.setattr(bench, "RUNS", tmp_path)
+    monkeypatch.setattr(mnist_gan, "score", functools.partial(mnist_gan.score, n=200))
+    for cached in (digits.seen, digits.floor):
+        cached.cache_clear()
+    yield
+    for cached in (digits.seen, digits.floor):
+        cached.cache_clear()
 
 
-@pytest.fixture(scope="module")
-def throughput():
-    return experiment("throughput")
-
-
-def test_the_first_rounds_are_those_recorded(mnist_gan, real_mnist):
+def test_the_first_rounds_are_those_recorded(real_mnist):
     played = mnist_gan.opening()
     assert played == mnist_gan.opening(), "one seed must give one run"
     if real_mnist is not None:
@@ -32,7 +41,7 @@ def test_the_first_rounds_are_those_recorded(mnist_gan, real_mnist):
     assert played["loss_D"][0] == pytest.approx(math.log(4), abs=0.05)  # an untrained D answers one half
 
 
-def test_the_first_rounds_of_the_variants_are_those_recorded(mnist_gan, real_mnist):
+def test_the_first_rounds_of_the_variants_are_those_recorded(real_mnist):
     """Each setting that was tried, the copied batch normalisation and shared fakes: no two of them begin alike."""
     settings = {name: mnist_gan.SHORT | change for name, change in mnist_gan.TRIED.items()}
     recorded = record.read("mnist_gan_tried")["opening"]
@@ -72,113 +81,137 @@ def test_what_was_tried_and_the_copied_eps_say_what_the_chapter_says():
     assert sum(copied) > 1.1 * sum(correct)
 
 
-def test_copied_batch_norm_has_eps_for_momentum(mnist_gan):
+def test_the_record_of_speed_says_what_the_chapter_says():
+    """In every repetition over one and a half times the usual way, and between six and eight tenths of the limit."""
+    speed = record.read("throughput")
+    assert len(speed["repetitions"]) == speed["configuration"]["repeats"] == 3
+    for outcome in [*speed["repetitions"], speed["all"]]:
+        assert outcome["ratio_to_usual"] > 1.5 and 0.6 < outcome["share_of_limit"] < 0.8
+    assert list(speed["variants"]) == list(throughput.VARIANTS)
+    rows = speed["variants"]
+    plain, large, half = rows["fresh fakes, batch 64"], rows["fresh fakes, batch 512"], rows["fresh fakes, batch 128, bfloat16"]
+    assert large["images_per_second"] > 2 * plain["images_per_second"]
+    assert large["times_floor"] == max(row["times_floor"] for row in rows.values())
+    assert half["times_floor"] < rows["fresh fakes, batch 128"]["times_floor"]
+
+
+def test_shared_fakes_at_full_length_end_where_fresh_ones_do():
+    """As chapter 8 says: with a fifth more rounds, from the ratio of the speeds, the two intervals overlap."""
+    fresh, shared = record.read("mnist_gan")["runs"], record.read("mnist_gan_shared")["runs"]
+    assert [row["seed"] for row in shared] == [row["seed"] for row in fresh] == [0, 1, 2, 3, 4]
+    assert all(row["settings"] == mnist_gan.SHARED for row in shared)
+    speeds = record.read("throughput")["variants"]
+    ratio = (
+        speeds["shared fakes, batch 128, bfloat16"]["times_plain"] / speeds["fresh fakes, batch 128, bfloat16"]["times_plain"]
+    )
+    assert mnist_gan.SHARED["rounds"] / 16_000 == pytest.approx(ratio, abs=0.02)
+    (a, half_a), (b, half_b) = (mean_interval([row["ema"]["times_floor"] for row in rows]) for rows in (fresh, shared))
+    assert abs(a - b) < min(half_a, half_b)
+
+
+def test_copied_batch_norm_has_eps_for_momentum():
     G = networks.MLPGenerator()
-    mnist_gan.copy_batch_norm(G)
+    usual.copy_batch_norm(G)
     layers = [layer for layer in G.layers if isinstance(layer, torch.nn.BatchNorm1d)]
     assert [(layer.num_features, layer.eps, layer.momentum) for layer in layers] == [(n, 0.8, 0.1) for n in (256, 512, 1024)]
 
 
-def test_the_rate_falls_to_zero_in_a_line(mnist_gan):
-    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=2.0)
-    schedule = mnist_gan.linear_decay(optimiser, rounds=8, start=0.5, end=0.0)
-    rates = []
-    for _ in range(8):
-        rates.append(optimiser.param_groups[0]["lr"])
-        optimiser.step()
-        schedule.step()
-    assert rates == [2, 2, 2, 2, 2, 1.5, 1, 0.5] and optimiser.param_groups[0]["lr"] == 0
-    half = mnist_gan.linear_decay(torch.optim.SGD([torch.zeros(1)], lr=2.0), rounds=8, start=0.0, end=0.5)
-    assert [half.lr_lambdas[0](step) for step in (0, 4, 8)] == [1, 0.75, 0.5]
-
-
-def test_a_short_run_is_scored(mnist_gan, monkeypatch, tmp_path):
-    """Three rounds, kept and read back: a second call trains nothing."""
-    monkeypatch.setattr(mnist_gan.data, "mnist", data.digits)
-    monkeypatch.setattr(mnist_gan, "RUNS", tmp_path)
-    monkeypatch.setattr(mnist_gan, "score", functools.partial(mnist_gan.score, n=500))
-    first = mnist_gan.kept("slice", seed=0, rounds=3, batch=32, dropout=0.1, eps_08=True, gamma=0.1, progress=False)
+def test_a_short_run_is_scored_and_kept(small, monkeypatch):
+    """Three rounds, kept and read back: a second call trains nothing, another seed does; the weights are those scored."""
+    settings = {"rounds": 3, "batch": 32, "dropout": 0.1, "eps_08": True, "gamma": 0.1, "second_share": 0.1, "progress": False}
+    first = mnist_gan.kept("slice", seed=0, **settings)
     monkeypatch.setattr(mnist_gan, "train_once", lambda *a, **k: pytest.fail("it was finished already"))
-    assert mnist_gan.kept("slice") == first
-    assert first["ema"]["times_floor"] > 10 and 0 <= first["ema"]["rarest_class"] <= 0.1
+    assert mnist_gan.kept("slice", seed=0, **settings) == first
+    with pytest.raises(pytest.fail.Exception):
+        mnist_gan.kept("slice", seed=1, **settings)
+    assert first["ema"]["times_floor"] > 10 and 0 <= first["second"]["rarest_class"] <= 0.1
+    assert first["seed"] == 0 and first["settings"] == settings and first["commit"] == record.commit()
+    place = bench.place_of("slice", mnist_gan.main, {"seed": 0, **settings}, mnist_gan.USES)
+    G = networks.MLPGenerator()
+    usual.copy_batch_norm(G)
+    G.load_state_dict(mnist_gan.load_file(place.with_suffix(".safetensors")))
+    assert mnist_gan.score(G) == first["ema"]
 
 
-def test_shared_rounds_are_rounds_of_train_if_both_turns_draw_the_same(mnist_gan):
+def test_losses_of_a_run_in_bfloat16_are_single_precision(small, monkeypatch):
+    """In eight bits every loss between 1 and 2 would be a multiple of 1/128; weights and averages stay in float32."""
+    monkeypatch.setattr(mnist_gan, "score", lambda G: None)
+    monkeypatch.setattr(bench, "refreshed", lambda G: G)
+    run, second, seen = mnist_gan.train_once(rounds=6, bfloat16=True, looks=range(1, 7), second_share=0.1, progress=False)
+    losses = [row[player] for row in seen["along"] for player in ("loss_D", "loss_G")]
+    assert sum(loss * 128 % 1 == 0 for loss in losses) <= 1 and all(math.isfinite(loss) for loss in losses)
+    assert {value.dtype for net in (run.G, run.D, second) for value in net.parameters()} == {torch.float32}
+    single = mnist_gan.train_once(rounds=6, looks=range(1, 7), progress=False)[2]["along"]
+    assert [row["loss_D"] for row in single] != losses[::2], "it must differ from the run in single precision"
+    assert losses[::2] == pytest.approx([row["loss_D"] for row in single], abs=0.05)
+
+
+def test_the_second_average_is_that_of_a_run_of_its_own(small):
+    """Kept alongside, it equals the average of a run whose share it is, and changes neither run nor first average."""
+    both, second, _ = mnist_gan.train_once(rounds=5, batch=16, ema_share=0.2, second_share=0.1, progress=False)
+    alone, none, _ = mnist_gan.train_once(rounds=5, batch=16, ema_share=0.1, progress=False)
+    first, _, _ = mnist_gan.train_once(rounds=5, batch=16, ema_share=0.2, progress=False)
+    for one, other in ((second, alone.G_ema), (both.G_ema, first.G_ema), (both.G, alone.G)):
+        assert all(map(torch.equal, one.state_dict().values(), other.state_dict().values()))
+    assert none is None and not torch.equal(second.layers[0].weight, both.G_ema.layers[0].weight)
+
+
+def test_scores_along_the_way_change_nothing(small):
+    """Looking draws random numbers and evaluates networks; the run that is looked at must be the one that is not."""
+    watched, _, seen = mnist_gan.train_once(rounds=4, batch=16, looks=(2, 4), progress=False)
+    alone, _, none = mnist_gan.train_once(rounds=4, batch=16, progress=False)
+    assert [look["round"] for look in seen["along"]] == [2, 4] and none["along"] == []
+    assert 0 <= seen["along"][0]["seconds"] <= seen["along"][1]["seconds"] <= seen["seconds"] + 0.06
+    for a, b in zip(watched.G.state_dict().values(), alone.G.state_dict().values()):
+        assert torch.equal(a, b)
+
+
+def test_shared_rounds_are_rounds_of_train_if_both_turns_draw_the_same():
     """`train` with a G whose every second draw repeats the one before: the same fakes, so the same weights, in double."""
-    images = torch.rand(64, 1, 28, 28, dtype=torch.float64) * 2 - 1
-    settings, runs = {"steps": 3, "ema_decay": 0.9, "ema_share": 0.2}, []
-    for play, repeated in ((mnist_gan.shared_rounds, 1), (training.train, 2)):
+    images, runs = torch.rand(64, 1, 28, 28, dtype=torch.float64) * 2 - 1, []
+    for play, repeated in ((shared_rounds, 1), (training.train, 2)):
         torch.manual_seed(0)
         G, D = networks.MLPGenerator(widths=(8, 16)).double(), networks.MLPDiscriminator(widths=(8,)).double()
         draws = [z for z in torch.randn(3, 16, 100, dtype=torch.float64) for _ in range(repeated)]
+        average = copy.deepcopy(G).requires_grad_(False)
         G.sample_z = lambda n, draws=draws: draws.pop(0)
-        run, penalty = mnist_gan.fresh_run(G, D), functools.partial(penalties.r1, gamma=0.5)
-        run.G_ema = copy.deepcopy(G).requires_grad_(False)
-        runs.append((run, list(play(run, data.batches(images, 16), objectives.nonsaturating, penalty, **settings)), draws))
+        run = bench.fresh_run(G, D)
+        run.G_ema = average
+        losses = list(play(run, data.batches(images, 16), objectives.nonsaturating, steps=3, ema_share=0.2))
+        runs.append((run, losses, draws))
     (ours, our_losses, left), (theirs, their_losses, _) = runs
     assert not left and ours.step == 3
-    assert [tuple(row) for row in our_losses] == [pytest.approx(tuple(row), abs=1e-12) for row in their_losses]
+    assert [tuple(row) for row in our_losses] == [pytest.approx(tuple(row), abs=1e-6) for row in their_losses]
     for net in ("G", "D", "G_ema"):
         for one, other in zip(getattr(ours, net).parameters(), getattr(theirs, net).parameters(), strict=True):
             torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
 
 
-def test_scores_along_the_way_change_nothing(mnist_gan, monkeypatch):
-    """Looking draws random numbers and evaluates networks; the run that is looked at must be the one that is not."""
-    monkeypatch.setattr(mnist_gan.data, "mnist", data.digits)
-    monkeypatch.setattr(mnist_gan, "score", functools.partial(mnist_gan.score, n=200))
-    watched, _, along = mnist_gan.train_once(rounds=4, batch=16, looks=2, progress=False)
-    alone, _, none = mnist_gan.train_once(rounds=4, batch=16, progress=False)
-    assert [look["round"] for look in along] == [2, 4] and none == []
-    for a, b in zip(watched.G.state_dict().values(), alone.G.state_dict().values()):
-        assert torch.equal(a, b)
-
-
-def test_refreshed_statistics_are_those_of_the_averaged_network(mnist_gan):
-    """The output of a normalised layer, on other latents, has mean 0 and variance 1; with stale statistics it has not."""
-    torch.manual_seed(0)
-    G = networks.MLPGenerator(widths=(16, 32))
-    for layer in G.modules():
-        if isinstance(layer, torch.nn.BatchNorm1d):
-            layer.running_var.fill_(4.0)
-    fresh = mnist_gan.refreshed(G)
-    normalised = [torch.nn.Sequential(*net.eval().layers[:4])(torch.randn(20_000, 100)) for net in (G, fresh)]
-    assert normalised[1].mean(dim=0).abs().max() < 0.05 and (normalised[1].var(dim=0) - 1).abs().max() < 0.05
-    assert normalised[0].var(dim=0).max() < 0.5
-    assert all(layer.running_var.eq(4).all() for layer in G.modules() if isinstance(layer, torch.nn.BatchNorm1d))
-
-
-@pytest.mark.parametrize("fresh", [True, False])
-def test_products_count_what_a_round_multiplies(throughput, fresh):
+@pytest.mark.parametrize("way", ["fresh", "shared"])
+def test_products_count_what_a_round_multiplies(way):
     """Against torch's own count of floating-point operations in a round of either kind."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    batch = 16
-    run = throughput.new_run()
-    reals = torch.zeros(batch, 1, 28, 28)
+    rounds = throughput.ours(throughput.start(), data.digits().images, 16, way)
     with FlopCounterMode(display=False) as counter:
-        if fresh:
-            next(throughput.training.train(run, iter([reals]), throughput.objectives.nonsaturating, steps=1))
-        else:
-            throughput.shared_round(run, reals)
-    assert counter.get_total_flops() == sum(2 * a * b * c for a, b, c in throughput.products(batch, fresh))
+        next(rounds)
+    assert counter.get_total_flops() == sum(2 * a * b * c for a, b, c in throughput.products(16, way == "fresh"))
 
 
-def test_every_way_is_timed(throughput):
+def test_every_way_is_timed():
     images, labels = data.digits("test")
-    with throughput.raw_mnist(images, labels) as folder:
-        rounds = {
-            "usual": throughput.usual(folder, 32),
-            "ours": throughput.ours(images, 32),
-            "shared": throughput.ours(images, 32, "shared"),
-            "limit": throughput.limit(32),
-        }
-        ways = {name: throughput.Way(way, 32, autocast=name == "shared") for name, way in rounds.items()}
+    with usual.raw_mnist(images, labels) as folder:
+        rounds = {"usual": usual.usual(folder, 32), "limit": throughput.limit(32)}
+        for way, bfloat16 in (("fresh", False), ("shared", True)):
+            rounds[way] = throughput.ours(throughput.start(bfloat16), images, 32, way)
+        ways = {name: throughput.Way(way, 32) for name, way in rounds.items()}
+        ways |= {part: eager["eager"] for part, eager in throughput.compiled_ways(images, 32).items()}
         rates = throughput.take_turns(ways, turns=3, images_a_turn=96)
-    assert list(rates) == list(ways) and all(len(values) == 3 and min(values) > 0 for values in rates.values())
+    assert list(rates) == list(ways) and len(rates) == 7
+    assert all(len(values) == 3 and min(values) > 0 for values in rates.values())
 
 
-def test_turns_take_turns(throughput, monkeypatch):
+def test_turns_take_turns(monkeypatch):
     """Rates are those of a clock that only rounds move; beginners change; ratios are those of neighbours."""
     clock, order = [0.0], []
     monkeypatch.setattr(throughput.time, "perf_counter", lambda: clock[0])
@@ -196,42 +229,12 @@ def test_turns_take_turns(throughput, monkeypatch):
     assert throughput.middle_ratio([1, 20, 3], [1, 10, 4]) == 1
 
 
-def test_the_record_of_speed_says_what_the_chapter_says(throughput):
-    """In every repetition over one and a half times the usual way, and between six and eight tenths of the limit."""
-    speed = record.read("throughput")
-    assert len(speed["repetitions"]) == speed["configuration"]["repeats"] == 3
-    for outcome in [*speed["repetitions"], speed["all"]]:
-        assert outcome["ratio_to_usual"] > 1.5 and 0.6 < outcome["share_of_limit"] < 0.8
-    assert list(speed["variants"]) == list(throughput.VARIANTS)
-    rows = speed["variants"]
-    plain, large, half = rows["fresh fakes, batch 64"], rows["fresh fakes, batch 512"], rows["fresh fakes, batch 128, bfloat16"]
-    assert large["images_per_second"] > 2 * plain["images_per_second"]
-    assert large["times_floor"] == max(row["times_floor"] for row in rows.values())
-    assert half["times_floor"] < rows["fresh fakes, batch 128"]["times_floor"]
-
-
-def test_autocast_without_its_cache_sees_weights_change():
-    """Why the bfloat16 runs switch the cache off: with it a second forward pass in one context uses the old weights."""
-    answers = {}
-    for cached in (True, False):
-        layer, x = torch.nn.Linear(4, 1, bias=False), torch.ones(1, 4)
-        with torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=cached):
-            layer(x)
-            with torch.no_grad():
-                layer.weight.fill_(1.0)
-            answers[cached] = layer(x).item()
-    assert answers[False] == 4 and answers[True] != 4
-
-
-def test_shared_fakes_at_full_length_end_where_fresh_ones_do(mnist_gan):
-    """As chapter 8 says: with a fifth more rounds, from the ratio of the speeds, the two intervals overlap."""
-    fresh, shared = record.read("mnist_gan")["runs"], record.read("mnist_gan_shared")["runs"]
-    assert [row["seed"] for row in shared] == [row["seed"] for row in fresh] == [0, 1, 2, 3, 4]
-    assert all(row["settings"] == mnist_gan.SHARED for row in shared)
-    speeds = record.read("throughput")["variants"]
-    ratio = (
-        speeds["shared fakes, batch 128, bfloat16"]["times_plain"] / speeds["fresh fakes, batch 128, bfloat16"]["times_plain"]
-    )
-    assert mnist_gan.SHARED["rounds"] / 16_000 == pytest.approx(ratio, abs=0.02)
-    (a, half_a), (b, half_b) = (mean_interval([row["ema"]["times_floor"] for row in rows]) for rows in (fresh, shared))
-    assert abs(a - b) < min(half_a, half_b)
+def test_a_race_is_decided_by_the_first_look_as_good_as_the_best_of_the_usual_way(small):
+    look = lambda *rows: [dict(zip(("round", "seconds", "times_floor"), row)) for row in rows]  # noqa: E731
+    slow = look((500, 10.0, 90.0), (1000, 20.0, 40.0), (1500, 30.0, 60.0))
+    fast = look((50, 1.0, 200.0), (100, 2.0, 41.0), (150, 4.0, 30.0), (200, 5.0, 20.0))
+    assert race.result(slow, fast) == {"best_usual": slow[1], "reached": fast[2], "times_sooner": 5.0}
+    assert race.result(slow, fast[:2])["reached"] is None
+    half = race.usual_half(seed=0, epochs=1, batch=64, every=2, samples=200, limit=320)
+    assert [row["round"] for row in half["along"]] == [2, 4, 5]
+    assert all(row["times_floor"] > 1 and 0 <= row["seconds"] <= half["seconds"] + 0.06 for row in half["along"])
