@@ -30,7 +30,7 @@ def ring_and_grid(ring_std: float, grid_std: float) -> dict[str, Mixture]:
     return {"ring": Mixture(data.ring_centres(), ring_std), "grid": Mixture(data.grid_centres(), grid_std)}
 
 
-def start(seed: int, salt: int) -> torch.Generator:
+def dice_of(seed: int, salt: int) -> torch.Generator:
     """What the weights of one seed's network are drawn from: of G with salt 1, of D with salt 2, whatever other seeds train."""
     return torch.Generator().manual_seed(1_000_003 * salt + seed)
 

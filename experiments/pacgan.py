@@ -36,7 +36,7 @@ class Stacked(nn.Module):
 
     def __init__(self, seeds: Sequence[int], shapes: dict[str, tuple[int, ...]], salt: int, dtype: torch.dtype) -> None:
         super().__init__()
-        dice = [mixtures.start(seed, salt) for seed in seeds]
+        dice = [mixtures.dice_of(seed, salt) for seed in seeds]
         for name, shape in shapes.items():
             if name.startswith("weight"):
                 start = torch.stack([0.02 * torch.randn(shape, generator=die, dtype=torch.float64) for die in dice])

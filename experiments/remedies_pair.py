@@ -87,7 +87,7 @@ def fresh(tensors: list[tuple[str, int, int]], small: bool, seeds: Sequence[int]
     """A network for every seed, whose weights depend on (seed, salt) alone: torch's own start, or N(0, 0.02^2) if `small`."""
     rows = []
     for seed in seeds:
-        dice, row, fan_in = mixtures.start(seed, salt), [], 1
+        dice, row, fan_in = mixtures.dice_of(seed, salt), [], 1
         for name, *shape in tensors:
             fan_in = shape[0] if name == "matrix" else fan_in  # a bias starts like the matrix before it
             if name == "scale":
