@@ -1,5 +1,6 @@
 """The bench that every experiment works on: finished runs that are kept, runs that go on, chapter 8's recipe, the openings."""
 
+import argparse
 import ast
 import copy
 import functools
@@ -101,6 +102,17 @@ def write_json(path: Path, content: Any) -> None:
     write_whole(path, lambda file: file.write((json.dumps(content, indent=1, allow_nan=False) + "\n").encode()))
 
 
+def asked(
+    parser: argparse.ArgumentParser, experiment: str, is_part: Callable[[argparse.Namespace], bool]
+) -> argparse.Namespace:
+    """The command line, with ``--name`` of the record; a part of an experiment must not take the name of the whole."""
+    parser.add_argument("--name", default=experiment, help="of the record; a part of the experiment needs one of its own")
+    answers = parser.parse_args()
+    if is_part(answers) and answers.name == experiment:
+        parser.error(f"this is a part of {experiment}, and its record must not replace that of the whole: give it a --name.")
+    return answers
+
+
 def ship(name: str, content: bytes, experiment: str) -> str:
     """Puts ``weights/NAME.safetensors`` into the library, with its line in the manifest; returns its SHA-256."""
     weights, sha256 = Path(networks.__file__).parent / "weights", hashlib.sha256(content).hexdigest()
@@ -183,10 +195,14 @@ def recipe(seed: int = 0) -> training.Run:
     return fresh_run(networks.MLPGenerator(), networks.MLPDiscriminator())
 
 
+def falling(step: int, rounds: int, start: float, end: float = 0.0) -> float:
+    """1 until share `start` of the rounds, then in a straight line to `end`."""
+    return end + (1 - end) * min(1.0, (1 - step / rounds) / (1 - start))
+
+
 def linear_decay(optimiser: torch.optim.Optimizer, rounds: int, start: float, end: float) -> torch.optim.lr_scheduler.LambdaLR:
-    """Full learning rate until share `start` of the rounds, then in a straight line to share `end` of it."""
-    left = lambda step: min(1.0, (1 - step / rounds) / (1 - start))  # noqa: E731 (the share of the way still to go)
-    return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: end + (1 - end) * left(step))
+    """An optimiser's learning rate times :func:`falling`."""
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: falling(step, rounds, start, end))
 
 
 def plain(network: nn.Module) -> nn.Module:

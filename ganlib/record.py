@@ -123,7 +123,7 @@ def commit() -> str:
         head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", ":/*.py", ":/*.cpp"], capture_output=True).returncode
+    changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", ":/*.py"], capture_output=True).returncode
     return head + "+" * (changed != 0)
 
 

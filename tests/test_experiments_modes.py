@@ -1,43 +1,41 @@
 """Ring and grid, all seeds at once: the same as one seed alone, the same after a stop, and scored as PacGAN scores."""
 
+import argparse
 import copy
 import json
 import math
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import bench
+import pacgan
 import pytest
+import ring_grid
 import torch
-from test_experiments import experiment
 
 from ganlib import checkpoints, record
 
-HERE = Path(__file__).parent
+EXPERIMENTS = Path(ring_grid.__file__).parent
+DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 
 
-@pytest.fixture(scope="module")
-def ring_grid():
-    return experiment("ring_grid")
-
-
-def played(ring_grid, seeds, pack, rounds=3):
+def played(seeds, pack, rounds=3):
     """Losses (rounds, 2, seeds) and the run, in double precision."""
-    run = ring_grid.fresh_run(seeds, pack, dtype=torch.float64)
+    run = pacgan.run_of_seeds(seeds, pack, dtype=torch.float64)
     source = ring_grid.rounds_of(ring_grid.TASKS["ring"], seeds, pack, 0, run.G.weight0)
-    losses = [torch.stack(ring_grid.play_round(run, *next(source), pack)) for _ in range(rounds)]
+    losses = [torch.stack(pacgan.play_round(run, *next(source), pack)) for _ in range(rounds)]
     return torch.stack(losses), run
 
 
 @pytest.mark.parametrize("pack", [1, 3])
-def test_seeds_together_are_the_seeds_alone(ring_grid, pack):
-    together, stacked = played(ring_grid, [0, 5, 2], pack)
+def test_seeds_together_are_the_seeds_alone(pack):
+    together, stacked = played([0, 5, 2], pack)
     for place, seed in enumerate([0, 5, 2]):
-        alone, single = played(ring_grid, [seed], pack)
+        alone, single = played([seed], pack)
         assert torch.allclose(together[..., place], alone[..., 0], rtol=0, atol=1e-12)
         for net in ("G", "D"):
             ours, theirs = getattr(stacked, net).state_dict(), getattr(single, net).state_dict()
@@ -46,9 +44,9 @@ def test_seeds_together_are_the_seeds_alone(ring_grid, pack):
     assert all((getattr(stacked, net).weight0[0] != getattr(stacked, net).weight0[1]).all() for net in ("G", "D"))
 
 
-def plain_networks(ring_grid, seed, pack):
+def plain_networks(seed, pack):
     """The same two networks from torch's own layers, with the weights of that seed."""
-    run = ring_grid.fresh_run([seed], pack, dtype=torch.float64)
+    run = pacgan.run_of_seeds([seed], pack, dtype=torch.float64)
     hidden = []
     for layer in range(4):
         linear = torch.nn.Linear(400 if layer else 2, 400, bias=False).double()
@@ -67,10 +65,10 @@ def plain_D(D, packs):
     return (h @ D.weight_out[0].T + D.bias_out[0, :, 0])[:, 0]
 
 
-def test_a_round_is_what_torch_layers_give(ring_grid):
+def test_a_round_is_what_torch_layers_give():
     """Networks, packing, losses and Adam, written a second time with (batch, features) and without the seed axis."""
     pack = 2
-    run, G = plain_networks(ring_grid, 4, pack)
+    run, G = plain_networks(4, pack)
     reals, z = next(ring_grid.rounds_of(ring_grid.TASKS["grid"], [4], pack, 0, run.G.weight0))
     parts = [G(part.T) for part in z[0].chunk(pack, dim=1)]  # each place of the pack is normalised by itself
     fakes = torch.cat(parts, dim=1)
@@ -85,7 +83,7 @@ def test_a_round_is_what_torch_layers_give(ring_grid):
         weight.grad = gradient
     opt_G.step()
     D_before = [weight.detach().clone() for weight in run.D.parameters()]
-    ours_D, ours_G = ring_grid.play_round(run, reals, z, pack)
+    ours_D, ours_G = pacgan.play_round(run, reals, z, pack)
     assert ours_D.item() == pytest.approx(loss_D.item(), abs=1e-12) and ours_G.item() == pytest.approx(loss_G.item(), abs=1e-12)
     assert torch.allclose(run.G.weight2[0], G[6].weight, rtol=0, atol=1e-9)
     assert torch.allclose(run.G.weight_out[0], G[12].weight, rtol=0, atol=1e-9)
@@ -94,166 +92,63 @@ def test_a_round_is_what_torch_layers_give(ring_grid):
         assert torch.allclose(after, before - step, rtol=0, atol=1e-9)
 
 
-def test_samples_are_drawn_with_running_statistics(ring_grid):
-    run = ring_grid.fresh_run([0], 1, dtype=torch.float64)
+def test_samples_are_drawn_with_running_statistics():
+    run = pacgan.run_of_seeds([0], 1, dtype=torch.float64)
     w, z = run.G.weights(), torch.randn(1, 2, 100, generator=torch.Generator().manual_seed(0)).double()
-    trained, statistics = ring_grid.generate(w, z)
-    assert torch.allclose(ring_grid.generate(w, z, kept=statistics)[0], trained, rtol=0, atol=1e-12)
-    one_by_one = torch.cat([ring_grid.generate(w, z[..., i : i + 1], kept=statistics)[0] for i in range(3)], dim=2)
+    trained, statistics = pacgan.generate(w, z)
+    assert torch.allclose(pacgan.generate(w, z, kept=statistics)[0], trained, rtol=0, atol=1e-12)
+    one_by_one = torch.cat([pacgan.generate(w, z[..., i : i + 1], kept=statistics)[0] for i in range(3)], dim=2)
     assert torch.allclose(one_by_one, trained[..., :3], rtol=0, atol=1e-12)
     reals = torch.randn(1, 2, 100, generator=torch.Generator().manual_seed(1)).double()
     means, stds = run.G.means.clone(), run.G.stds.clone()
-    ring_grid.play_round(run, reals, z, 1)
+    pacgan.play_round(run, reals, z, 1)
     assert torch.allclose(run.G.means, 0.95 * means + 0.05 * statistics[0], rtol=0, atol=1e-15)
     assert torch.allclose(run.G.stds, 0.95 * stds + 0.05 * statistics[1], rtol=0, atol=1e-15)
 
 
-def test_bfloat16_loses_three_digits_and_no_more(ring_grid):
+def test_bfloat16_loses_three_digits_and_no_more():
     """Hidden products in bfloat16 turn the gradients by a few hundredths; first and last layers are as they were."""
-    run = ring_grid.fresh_run([0, 1], 2)
+    run = pacgan.run_of_seeds([0, 1], 2)
     reals, z = next(ring_grid.rounds_of(ring_grid.TASKS["grid"], [0, 1], 2, 0, run.G.weight0))
-    exact, rough = (ring_grid.gradients(run.G.weights(), run.D.weights(), reals, z, 2, half) for half in (False, True))
+    exact, rough = (pacgan.gradients(run.G.weights(), run.D.weights(), reals, z, 2, half) for half in (False, True))
     for ours, theirs in zip(exact[:2], rough[:2], strict=True):
         for name, gradient in ours.items():
             error = (theirs[name] - gradient).norm() / gradient.norm()
             assert theirs[name].dtype == torch.float32 and error < 0.1, (name, error)
-    points = torch.cat([ring_grid.generate(run.G.weights(), z, 2, half)[0] for half in (False, True)])
-    logits = torch.cat([ring_grid.judge(run.D.weights(), reals, half) for half in (False, True)])
+    points = torch.cat([pacgan.generate(run.G.weights(), z, 2, half)[0] for half in (False, True)])
+    logits = torch.cat([pacgan.judge(run.D.weights(), reals, half) for half in (False, True)])
     for network in (points, logits):
         assert 0 < (network[:2] - network[2:]).norm() < 0.1 * network[:2].norm(), "the products must be rounded"
 
 
-def test_the_largest_piece_alone_has_a_gradient(ring_grid):
+def test_the_largest_piece_alone_has_a_gradient():
     h = torch.randn(2, 10, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    largest = ring_grid.maxout(h)
+    largest = pacgan.maxout(h)
     assert torch.equal(largest, h.view(2, 5, 2, 3).max(dim=1).values)
     (gradient,) = torch.autograd.grad(largest.sum(), h)
     assert torch.equal(gradient.view(2, 5, 2, 3), (h.view(2, 5, 2, 3) == largest.unsqueeze(1)).double())
 
 
-@pytest.fixture(scope="module")
-def needs_cpp():
-    if shutil.which("g++") is None:
-        pytest.skip("needs g++")  # which CI counts as a failure
-
-
-@pytest.mark.parametrize("pack", [1, 2, 3])
-def test_a_round_in_cpp_is_a_round_of_torch(ring_grid, needs_cpp, pack):
-    """Gradients as near to full precision as torch's own in bfloat16, Adam and running statistics as they follow from them."""
-    run = ring_grid.fresh_run([0, 1, 2], pack)
-    source = ring_grid.rounds_of(ring_grid.TASKS["grid"], [0, 1, 2], pack, 0, run.G.weight0)
-    for _ in range(3):
-        ring_grid.play_round(run, *next(source), pack)
-    reals, z = next(source)
-    exact = ring_grid.gradients(run.G.weights(), run.D.weights(), reals, z, pack, half=False)
-    rough = ring_grid.gradients(run.G.weights(), run.D.weights(), reals, z, pack, half=True)
-    before, after = run, copy.deepcopy(run)
-    losses = ring_grid.play_round_fast(after, reals, z, pack)
-    for ours, theirs in zip(losses, exact[2:4], strict=True):
-        assert torch.allclose(ours, theirs, rtol=0, atol=1e-4)
-    assert after.step == 4
-    for player, right, near in zip(("G", "D"), exact[:2], rough[:2], strict=True):
-        old, new = (getattr(copied, f"opt_{player}").state for copied in (before, after))
-        old_weights = dict(getattr(before, player).named_parameters())
-        for name, weight in getattr(after, player).named_parameters():
-            was, is_now = old[old_weights[name]], new[weight]
-            gradient = (is_now["exp_avg"] - 0.8 * was["exp_avg"]) / 0.2
-            error, rounding = ((g - right[name]).norm() / right[name].norm() for g in (gradient, near[name]))
-            assert error < 0.02 + 1.5 * rounding and rounding < 0.1, (player, name, error, rounding)
-            squares = 0.999 * was["exp_avg_sq"] + 0.001 * gradient**2
-            assert torch.allclose(is_now["exp_avg_sq"], squares, rtol=1e-3, atol=1e-6 * squares.max().item())
-            corrected = (is_now["exp_avg_sq"] / (1 - 0.999**4)).sqrt() + 1e-8
-            moved = -1e-4 / (1 - 0.8**4) * is_now["exp_avg"] / corrected
-            assert torch.allclose(weight - old_weights[name], moved, rtol=0, atol=1e-7), (player, name)
-            assert is_now["step"] == 4
-    for name, statistic in zip(("means", "stds"), exact[4], strict=True):
-        follows = torch.lerp(getattr(before.G, name), statistic, 0.05)
-        assert torch.allclose(getattr(after.G, name), follows, rtol=0, atol=2e-4)
-        assert not torch.allclose(getattr(before.G, name), follows, rtol=0, atol=2e-4)
-
-
-def test_rounds_in_cpp_go_on_after_a_stop(ring_grid, needs_cpp, tmp_path):
-    """Bit for bit; and they are the rounds of torch to the precision of bfloat16."""
-    fast = SHORT | {"fast": True}
-    whole = ring_grid.main(**fast, rounds=4, path=tmp_path / "whole.pt")
-    ring_grid.main(**fast, rounds=2, path=tmp_path / "parts.pt")
-    assert ring_grid.main(**fast, rounds=4, path=tmp_path / "parts.pt")["along"] == whole["along"]
-    in_torch = ring_grid.main(**SHORT | {"half": True}, rounds=4)
-    for ours, theirs in zip(whole["along"], in_torch["along"], strict=True):
-        assert ours["loss_D"] == pytest.approx(theirs["loss_D"], abs=2e-3)
-        assert ours["loss_D"] != theirs["loss_D"], "both were played by torch"
-
-
-@pytest.mark.parametrize("harm", [torch.zeros_like, lambda gradient: -gradient, lambda gradient: gradient / 0])
-def test_cpp_that_loses_a_gradient_is_found_out(ring_grid, monkeypatch, harm):
-    """Its stand-in is torch's round, with one gradient of it spoiled after the round."""
-
-    def spoiled(run, *batch):
-        before = ring_grid.averages(run, "G")["weight2"].clone()
-        losses = ring_grid.play_round(run, *batch)
-        average = ring_grid.averages(run, "G")["weight2"]
-        average.copy_(0.8 * before + harm(average - 0.8 * before))
-        return losses
-
-    monkeypatch.setattr(ring_grid, "play_round_fast", spoiled)
-    with pytest.raises(RuntimeError, match="weight2 of G"):
-        ring_grid.main(**SHORT, rounds=2, fast=True)
-    monkeypatch.setattr(ring_grid, "play_round_fast", ring_grid.play_round)
-    in_torch = ring_grid.main(**SHORT, rounds=2)
-    assert ring_grid.main(**SHORT, rounds=2, fast=True) == in_torch | {"half": True, "seconds": pytest.approx(0, abs=60)}
-
-
-def test_errors_are_measured_by_the_usual_size_of_a_gradient(ring_grid, monkeypatch):
-    """The root of its mean square over Adam's memory; beside a hundred times that, a lost gradient is a small error."""
-    run = ring_grid.fresh_run([0, 1], 1)
-    source = ring_grid.rounds_of(ring_grid.TASKS["ring"], [0, 1], 1, 0, run.G.weight0)
-    assert not any(size.any() for size in ring_grid.usual_sizes(run, "G").values())
-    squares = 0
-    for _ in range(3):
-        ring_grid.play_round(run, *next(source), 1)
-        squares = 0.999 * squares + 0.001 * run.G.weight2.grad**2
-    usual = ring_grid.usual_sizes(run, "G")
-    assert torch.allclose(usual["weight2"], (squares / (1 - 0.999**3)).sqrt(), rtol=1e-5, atol=0)
-
-    def lossy(copied, *batch):
-        before = ring_grid.averages(copied, "G")["weight2"].clone()
-        ring_grid.play_round(copied, *batch)
-        ring_grid.averages(copied, "G")["weight2"].copy_(0.8 * before)
-
-    monkeypatch.setattr(ring_grid, "play_round_fast", lossy)
-    batch = next(source)
-    with pytest.raises(RuntimeError, match="weight2 of G"):
-        ring_grid.check_fast(run, *batch, 1)
-    run.opt_G.state[run.G.weight2]["exp_avg_sq"].mul_(100**2)
-    ring_grid.check_fast(run, *batch, 1)
-
-
-def test_without_a_compiler_it_says_so(ring_grid, monkeypatch):
-    monkeypatch.setattr(ring_grid.shutil, "which", lambda name: None)
-    with pytest.raises(RuntimeError, match="needs g\\+\\+"):
-        ring_grid.in_cpp.__wrapped__()
-
-
-def test_logits_far_below_zero_leave_gradients_finite(ring_grid):
+def test_logits_far_below_zero_leave_gradients_finite():
     """D sure of itself: its own gradient fades, G's by the non-saturating loss is that of -log sigmoid, whose rate is 1."""
-    run = ring_grid.fresh_run([0], 1)
+    run = pacgan.run_of_seeds([0], 1)
     with torch.no_grad():
         run.D.bias_out.fill_(-200.0)
     reals, z = next(ring_grid.rounds_of(ring_grid.TASKS["grid"], [0], 1, 0, run.G.weight0))
-    grads_G, grads_D, _, loss_G, _ = ring_grid.gradients(run.G.weights(), run.D.weights(), reals, z, 1, False)
+    grads_G, grads_D, _, loss_G, _ = pacgan.gradients(run.G.weights(), run.D.weights(), reals, z, 1, False)
     assert all(gradient.isfinite().all() for gradient in (*grads_G.values(), *grads_D.values()))
     assert loss_G.item() == pytest.approx(200, abs=1)
     w = {name: weight.requires_grad_() for name, weight in run.G.weights().items()}
-    fakes, _ = ring_grid.generate(w, z)
-    (expected,) = torch.autograd.grad(-ring_grid.judge(run.D.weights(), fakes).mean(), w["weight3"])
+    fakes, _ = pacgan.generate(w, z)
+    (expected,) = torch.autograd.grad(-pacgan.judge(run.D.weights(), fakes).mean(), w["weight3"])
     assert torch.allclose(grads_G["weight3"], expected, rtol=1e-4, atol=1e-5 * expected.abs().max().item())
 
 
-def test_packs_and_epochs(ring_grid, monkeypatch):
+def test_packs_and_epochs(monkeypatch):
     samples = torch.arange(12.0).view(1, 2, 6)
-    assert torch.equal(ring_grid.packed(samples, 2)[0, :, 0], torch.tensor([0.0, 6.0, 3.0, 9.0]))
+    assert torch.equal(pacgan.packed(samples, 2)[0, :, 0], torch.tensor([0.0, 6.0, 3.0, 9.0]))
     monkeypatch.setattr(ring_grid, "POINTS", 400)
-    monkeypatch.setattr(ring_grid, "BATCH", 100)
+    monkeypatch.setattr(pacgan, "BATCH", 100)
     like, task = torch.zeros((), dtype=torch.float64), ring_grid.TASKS["ring"]
     source = ring_grid.rounds_of(task, [1], 2, 0, like)
     rounds = [next(source) for _ in range(8)]
@@ -268,15 +163,17 @@ def test_packs_and_epochs(ring_grid, monkeypatch):
 SHORT = {"seeds": [0, 1], "task": "ring", "pack": 2, "looks": (2, 4), "minutes": 0.0, "progress": False}
 
 
-def test_five_rounds_are_three_and_two(ring_grid, tmp_path):
+@pytest.mark.parametrize("device", DEVICES)
+def test_five_rounds_are_three_and_two(tmp_path, device):
     """Bit for bit, the scores on the way as well; another configuration's file is refused."""
-    whole = ring_grid.main(**SHORT, rounds=5, path=tmp_path / "whole.pt")
-    ring_grid.main(**SHORT, rounds=3, path=tmp_path / "parts.pt")
-    parts = ring_grid.main(**SHORT, rounds=5, path=tmp_path / "parts.pt")
+    settings = SHORT | {"device": device}
+    whole = ring_grid.main(**settings, rounds=5, path=tmp_path / "whole.pt")
+    ring_grid.main(**settings, rounds=3, path=tmp_path / "parts.pt")
+    parts = ring_grid.main(**settings, rounds=5, path=tmp_path / "parts.pt")
     assert [row["round"] for row in whole["along"]] == [2, 4, 5]
     parts["along"] = [row for row in parts["along"] if row["round"] != 3]  # the end of the first part was looked at, too
     assert parts["along"] == whole["along"]
-    runs = [ring_grid.fresh_run([0, 1], 2) for _ in range(2)]
+    runs = [pacgan.run_of_seeds([0, 1], 2) for _ in range(2)]
     for run, name in zip(runs, ("whole", "parts"), strict=True):
         checkpoints.load(run, tmp_path / f"{name}.pt")
     for net in ("G", "D"):
@@ -287,13 +184,12 @@ def test_five_rounds_are_three_and_two(ring_grid, tmp_path):
             ring_grid.main(**SHORT | other, rounds=6, path=tmp_path / "whole.pt")
 
 
-def test_a_killed_process_leaves_a_run_that_goes_on(ring_grid, tmp_path):
+def test_a_killed_process_leaves_a_run_that_goes_on(tmp_path):
     """It saves after every round, so that a kill -9 falls into a checkpoint more often than not."""
     path = tmp_path / "run.pt"
     code = (
-        f"import sys; sys.path.insert(0, {str(HERE)!r}); from test_experiments import experiment; from pathlib import Path; "
-        f"experiment('ring_grid').main(seeds=[0, 1], pack=2, rounds=10**6, looks=(), minutes=0.0, "
-        f"progress=False, path=Path({str(path)!r}))"
+        f"import sys; sys.path.insert(0, {str(EXPERIMENTS)!r}); import ring_grid; from pathlib import Path; "
+        f"ring_grid.main(seeds=[0, 1], pack=2, rounds=10**6, looks=(), minutes=0.0, progress=False, path=Path({str(path)!r}))"
     )
     for pause in (0.0, 0.13, 0.31):
         process = subprocess.Popen([sys.executable, "-c", code])
@@ -305,7 +201,7 @@ def test_a_killed_process_leaves_a_run_that_goes_on(ring_grid, tmp_path):
         time.sleep(pause)
         os.kill(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-        run = ring_grid.fresh_run([0, 1], 2)
+        run = pacgan.run_of_seeds([0, 1], 2)
         checkpoints.load(run, path)
         assert run.step > 0 and path.with_suffix(f".round{run.step}.json").exists()
     step = run.step
@@ -313,7 +209,7 @@ def test_a_killed_process_leaves_a_run_that_goes_on(ring_grid, tmp_path):
     assert outcome["rounds"] == step + 1 and outcome["along"][-1]["round"] == step + 1
 
 
-def test_the_score_of_exact_data_and_of_one_mode(ring_grid):
+def test_the_score_of_exact_data_and_of_one_mode():
     for task in ring_grid.TASKS.values():
         n = len(task.centres)
         exact = ring_grid.evaluate(task.sample(2_500, seed=1), task)
@@ -330,50 +226,58 @@ def test_the_score_of_exact_data_and_of_one_mode(ring_grid):
     assert far["modes"] == 0 and far["share"] == 0 and far["reverse_kl_of_good"] is None
 
 
-def test_the_record_holds_each_configuration_as_far_as_it_is(ring_grid, tmp_path, monkeypatch):
+def test_a_record_holds_what_ran_and_a_part_has_a_name_of_its_own(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(ring_grid, "opening", dict)
-    for rounds in (3, 5):
-        ring_grid.main(**SHORT, rounds=rounds, path=tmp_path / "ring_grid_ring2.pt")
-        written = json.loads(ring_grid.write_record(tmp_path, tmp_path).read_text())
-        assert list(written["runs"]) == ["ring2"] and written["runs"]["ring2"]["rounds"] == rounds
-    assert [row["round"] for row in written["runs"]["ring2"]["along"]] == [2, 3, 4, 5]
+    story = ring_grid.main(**SHORT, rounds=3)
+    written = json.loads(ring_grid.write_record({"ring2": story}, "short", tmp_path).read_text())
+    assert written["runs"] == {"ring2": json.loads(json.dumps(story))} and [row["round"] for row in story["along"]] == [2, 3]
     assert written["configuration"] == record.read("ring_grid")["configuration"]
-    assert written["processor_seconds"] == pytest.approx(written["runs"]["ring2"]["seconds"], abs=0.1)
-    ring_grid.main(**SHORT, rounds=2, beta1=0.2, path=tmp_path / "ring_grid_ring2_beta0.2.pt")
-    written = json.loads(ring_grid.write_record(tmp_path, tmp_path).read_text())["runs"]
-    assert {name: (story["beta1"], story["rounds"]) for name, story in written.items()} == {
-        "ring2": (0.8, 5),
-        "ring2_beta0.2": (0.2, 2),
-    }
-    assert ring_grid.write_record(tmp_path / "none", tmp_path) is None
-    (tmp_path / "ring_grid_ring2.round5.json").unlink()
-    kept = json.loads(ring_grid.write_record(tmp_path, tmp_path).read_text())["runs"]
-    assert kept == written, "what is not there any more stays in the record"
-    (tmp_path / "ring_grid_ring2.pt").unlink()
-    ring_grid.main(**SHORT, rounds=3, path=tmp_path / "ring_grid_ring2.pt")
-    kept = json.loads(ring_grid.write_record(tmp_path, tmp_path).read_text())["runs"]
-    assert kept == written, "a shorter run does not replace a longer one"
-    assert all(row.keys() == {"round", "loss_D", "loss_G", "scores", "renewed"} for row in kept["ring2"]["along"])
+    assert written["processor_seconds"] == pytest.approx(story["seconds"], abs=0.1)
+    assert (story["rounds"], story["seed"], story["commit"]) == (3, [0, 1], record.commit())
+    assert all(row.keys() == {"round", "loss_D", "loss_G", "scores", "renewed"} for row in story["along"])
+    ring_grid.write_record({"grid1": story}, "short", tmp_path)
+    assert list(json.loads((tmp_path / "short.json").read_text())["runs"]) == ["grid1"], "it was merged with its own past"
+    for name, refused in (("ring_grid", True), ("another", False)):
+        monkeypatch.setattr(sys, "argv", ["ring_grid.py", "--name", name])
+        parse = lambda: bench.asked(argparse.ArgumentParser(), "ring_grid", lambda asked: True)  # noqa: E731
+        if refused:
+            with pytest.raises(SystemExit):
+                parse()
+            assert "give it a --name" in capsys.readouterr().err
+        else:
+            assert parse().name == "another"
 
 
-def test_renewed_statistics_forget_the_old_ones_and_nothing_else(ring_grid):
+def test_the_tag_played_the_rounds_that_the_record_says():
+    """Every row in bfloat16 was ended by it, none in float32 was begun by it."""
+    recorded = record.read("ring_grid")
+    rounds, runs = recorded["made_by"]["rounds"], recorded["runs"]
+    assert {name for name, run in runs.items() if run["half"]} == rounds.keys()
+    assert runs.keys() == ring_grid.ROWS.keys()
+    for name, run in runs.items():
+        settings = ring_grid.ROWS[name]
+        assert run["rounds"] == settings.get("rounds", ring_grid.ROUNDS) and run["half"] == settings.get("half", False)
+        assert name not in rounds or 1 <= rounds[name][0] < rounds[name][1] == run["rounds"]
+
+
+def test_renewed_statistics_forget_the_old_ones_and_nothing_else():
     """After fifty batches 0.95^50 of the old statistics is left; what they would become does not depend on them."""
-    G = ring_grid.fresh_run([0, 1], 2, dtype=torch.float64).G
+    G = pacgan.run_of_seeds([0, 1], 2, dtype=torch.float64).G
     other = copy.deepcopy(G)
     other.means.add_(1), other.stds.mul_(3)
-    (a, b), before = (ring_grid.renewed(net, 2) for net in (G, other)), copy.deepcopy(other.state_dict())
+    (a, b), before = (pacgan.renewed(net, 2) for net in (G, other)), copy.deepcopy(other.state_dict())
     torch.testing.assert_close(b.means - a.means, 0.95**50 * (other.means - G.means))
     torch.testing.assert_close(b.stds - a.stds, 0.95**50 * (other.stds - G.stds))
     z = torch.randn(1, 2, 20_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64).expand(2, -1, -1)
-    _, (means, stds) = ring_grid.generate(G.weights(), z)
-    many = ring_grid.renewed(G, 2, batches=400)
+    _, (means, stds) = pacgan.generate(G.weights(), z)
+    many = pacgan.renewed(G, 2, batches=400)
     torch.testing.assert_close(many.stds, stds, rtol=0.15, atol=0)
     assert (many.means - means).abs().max() < 0.15 * stds.max()
     assert all(torch.equal(value, before[name]) for name, value in other.state_dict().items())
     assert all(torch.equal(x, y) for x, y in zip(b.parameters(), other.parameters(), strict=True))
 
 
-def test_the_first_rounds_are_those_recorded(ring_grid):
+def test_the_first_rounds_are_those_recorded():
     first = ring_grid.opening(rounds=4)
     assert first["ring1"]["loss_D"][0] == pytest.approx([math.log(4)] * 2, abs=0.01)  # an untrained D answers one half
     recorded = record.read("ring_grid")
