@@ -93,6 +93,7 @@ def test_every_record_of_a_training_has_an_opening():
         "digit_classifier": "the shipped weights give the recorded accuracy",
         "saturation": "the first looks of seed 0 are played again",
         "throughput": "times, of a machine",
+        "race": "times, of a machine",
         "notebook_times": "times, of a machine",
         "test_times": "times, of a machine",
     }

@@ -33,7 +33,8 @@ import book
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MODULES = sorted((ROOT / "ganlib").rglob("*.py"))
-SHORT = [*MODULES, *sorted((ROOT / "tools").glob("*.py"))]
+EXPERIMENTS = sorted((ROOT / "experiments").glob("*.py"))
+SHORT = [*MODULES, *EXPERIMENTS, *sorted((ROOT / "tools").glob("*.py"))]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 MAY_IMPORT = {
@@ -310,9 +311,8 @@ def repeated_definitions(sources: dict[str, str]) -> Iterator[str]:
 
 
 def test_no_definition_stands_twice():
-    experiments = (path for path in (ROOT / "experiments").glob("*.py") if "import bench" in path.read_text())
-    paths = [*MODULES, ROOT / "experiments" / "bench.py", *experiments]
-    assert not list(repeated_definitions({str(path.relative_to(ROOT)): path.read_text() for path in paths}))
+    sources = {str(path.relative_to(ROOT)): path.read_text() for path in [*MODULES, *EXPERIMENTS]}
+    assert not list(repeated_definitions(sources))
 
 
 @pytest.mark.parametrize(
