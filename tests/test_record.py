@@ -79,6 +79,6 @@ def test_every_shipped_record_has_its_provenance():
 
 def test_what_is_not_there():
     with pytest.raises(
-        FileNotFoundError, match=r"no recorded experiment is called 'nothing'; there are:.* digit_classifier|: digit"
+        FileNotFoundError, match=r"no recorded experiment has the name 'nothing'; there are:.* digit_classifier|: digit"
     ):
         record.read("nothing")
