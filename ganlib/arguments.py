@@ -24,6 +24,8 @@ def as_tensor(values: Any, name: str) -> Tensor:
         raise TypeError(f"{name} must be a tensor or a NumPy array, got {type(values).__name__}.")
     if not values.flags.writeable or any(stride < 0 for stride in values.strides):  # torch warns of the one, refuses the other
         values = values.copy()
+    if not values.dtype.isnative:
+        values = values.astype(values.dtype.newbyteorder("="))
     try:
         return torch.from_numpy(values)
     except TypeError as error:
@@ -43,8 +45,8 @@ def as_values(values: Any, name: str) -> Tensor:
     return tensor
 
 
-def whole(value: Any, name: str, least: int, most: int | None = None) -> int:
-    """A whole number from `least` to `most`, both included, Python's or NumPy's.
+def whole(value: Any, name: str, least: int, most: int = 2**63 - 1) -> int:
+    """A whole number from `least` to `most`, both included, Python's or NumPy's; at most what 64 bits hold.
 
     Raises:
         TypeError: value is no whole number.
@@ -52,8 +54,8 @@ def whole(value: Any, name: str, least: int, most: int | None = None) -> int:
     """
     if not isinstance(value, int | np.integer):
         raise TypeError(f"{name} must be a whole number, got {_shown(value)}.")
-    if value < least or (most is not None and value > most):
-        allowed = f"be at least {least}" if most is None else f"lie between {least} and {most}"
+    if not least <= value <= most:
+        allowed = f"be at least {least}" if value < least and most == 2**63 - 1 else f"lie between {least} and {most}"
         raise ValueError(f"{name} must {allowed}, got {value}.")
     return int(value)
 
@@ -100,19 +102,19 @@ def scalar(value: Any, name: str) -> Float64[Tensor, ""]:
     return tensor.reshape(()).cpu().to(torch.float64)
 
 
-def several(values: Any, name: str, check: Callable[[Any, str], float]) -> list[float]:
-    """The numbers of a sequence, an array or a tensor of one axis, at least one, each checked by ``check(value, name)``.
+def several(values: Any, name: str, check: Callable[[Any, str], float], least: int = 1) -> list[float]:
+    """The numbers of a sequence, an array or a tensor of one axis, `least` or more, each checked by ``check(value, name)``.
 
     Raises:
         TypeError: values are no sequence of numbers.
-        ValueError: there is none, or as `check`.
+        ValueError: there are fewer, or as `check`.
     """
     if isinstance(values, Tensor | np.ndarray):
         values = as_values(values, name).tolist()
     if not isinstance(values, Sequence) or isinstance(values, str):
         raise TypeError(f"{name} must be a sequence of numbers, got {_shown(values)}.")
-    if len(values) == 0:
-        raise ValueError(f"{name} must hold a number at least, got none.")
+    if len(values) < least:
+        raise ValueError(f"{name} must hold numbers, {least} or more, got {len(values)}.")
     return [check(value, name) for value in values]
 
 
@@ -123,7 +125,7 @@ def seeded(seed: Any, name: str = "seed") -> torch.Generator:
         TypeError: seed is no whole number.
         ValueError: seed is negative or has more than 63 bits.
     """
-    return torch.Generator(device="cpu").manual_seed(whole(seed, name, 0, 2**63 - 1))
+    return torch.Generator(device="cpu").manual_seed(whole(seed, name, 0))
 
 
 def _shown(value: Any) -> str:

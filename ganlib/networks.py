@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganlib.arguments import seeded, whole
 from ganlib.shipped import shipped_weights
 from ganlib.types import Images, Latents, Logits, Samples
 
@@ -91,8 +92,10 @@ def mnist_generator() -> MLPGenerator:
     Raises:
         ValueError: the file's sum is another one.
     """
-    G = MLPGenerator()
-    G.load_state_dict(shipped_weights("mnist_generator.safetensors"))
+    weights = shipped_weights("mnist_generator.safetensors")
+    with torch.device("meta"):  # no weights of its own: torch's random generator is left alone
+        G = MLPGenerator()
+    G.load_state_dict({name: w.float() if w.is_floating_point() else w for name, w in weights.items()}, assign=True)
     return G.eval()
 
 
@@ -147,10 +150,11 @@ def sample(G: nn.Module, n: int, seed: int = 1, *given: Tensor) -> Samples:
     Raises:
         ValueError: n < 1, or a condition is not one of n.
     """
+    n = whole(n, "n", 1)
     for condition in given:
         if len(condition) != n:
             raise ValueError(f"given must hold conditions for n = {n} samples, got {len(condition)}.")
-    z = G.sample_z(n, torch.Generator("cpu").manual_seed(seed))
+    z = G.sample_z(n, seeded(seed))
     training = [(module, module.training) for module in G.modules()]
     G.eval()
     try:

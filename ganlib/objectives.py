@@ -81,9 +81,9 @@ def check_logits(real_logits: Tensor | None, fake_logits: Tensor) -> None:
     for name, logits in given.items():
         if logits is None and name == "real_logits":
             continue
-        if not isinstance(logits, Tensor) or not logits.is_floating_point():
-            kind = logits.dtype if isinstance(logits, Tensor) else type(logits).__name__
-            raise TypeError(f"{name} must be a floating-point tensor of shape (batch,), got {kind}.")
+        if not isinstance(logits, Tensor) or not logits.is_floating_point() or logits.layout != torch.strided:
+            kind = f"{logits.dtype}, {logits.layout}" if isinstance(logits, Tensor) else type(logits).__name__
+            raise TypeError(f"{name} must be a dense floating-point tensor of shape (batch,), got {kind}.")
         if logits.ndim != 1 or len(logits) == 0:
             raise ValueError(f"{name} must have shape (batch,) with batch >= 1, got {tuple(logits.shape)}.")
     if real_logits is not None and real_logits.shape != fake_logits.shape:

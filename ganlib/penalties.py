@@ -7,6 +7,7 @@ A penalty is a function ``penalty(D, reals, fakes) -> scalar`` that is added to 
 import torch
 from torch import Tensor
 
+from ganlib.arguments import number, positive
 from ganlib.types import Network, Samples, Scalar
 
 
@@ -35,17 +36,18 @@ def input_grad(D: Network, x: Samples) -> Samples:
     return gradient
 
 
-def check_samples(x: Tensor) -> None:
-    """Refuses what has no gradient.
+def check_samples(x: Tensor, name: str = "x") -> None:
+    """Refuses what has no gradient; errors call it by `name`.
 
     Raises:
-        TypeError: x is not floating point.
+        TypeError: x is no dense floating-point tensor.
         ValueError: x holds no sample.
     """
-    if not x.is_floating_point():
-        raise TypeError(f"x must be floating point, got {x.dtype}.")
+    if not isinstance(x, Tensor) or not x.is_floating_point() or x.layout != torch.strided:
+        kind = f"{x.dtype}, {x.layout}" if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"{name} must be floating point, a dense tensor, got {kind}.")
     if x.ndim == 0 or len(x) == 0:
-        raise ValueError(f"x must hold at least one sample, got shape {tuple(x.shape)}.")
+        raise ValueError(f"{name} must hold at least one sample, got shape {tuple(x.shape)}.")
 
 
 def _logits(D: Network, x: Tensor) -> Tensor:
@@ -61,12 +63,14 @@ def _squared_norm(gradient: Tensor) -> Tensor:
 
 def r1(D: Network, reals: Samples, fakes: Samples, gamma: float = 10.0) -> Scalar:
     """gamma/2 E |grad D(x)|^2 over reals (Mescheder et al. 2018, eq. 9)."""
-    return gamma / 2 * _squared_norm(input_grad(D, reals)).mean()
+    check_samples(reals, "reals")
+    return number(gamma, "gamma") / 2 * _squared_norm(input_grad(D, reals)).mean()
 
 
 def r2(D: Network, reals: Samples, fakes: Samples, gamma: float = 10.0) -> Scalar:
     """gamma/2 E |grad D(x)|^2 over fakes (Mescheder et al. 2018, eq. 10)."""
-    return gamma / 2 * _squared_norm(input_grad(D, fakes)).mean()
+    check_samples(fakes, "fakes")
+    return number(gamma, "gamma") / 2 * _squared_norm(input_grad(D, fakes)).mean()
 
 
 def r1_by_difference(D: Network, reals: Samples, fakes: Samples, gamma: float = 10.0, step: float = 0.01) -> Scalar:
@@ -88,19 +92,19 @@ def r1_by_difference(D: Network, reals: Samples, fakes: Samples, gamma: float = 
 
     Source: Lin et al. 2025, section 3.2, where it is called approximated R1.
     """
-    return gamma / 2 * _squared_slope(D, reals, step).mean()
+    check_samples(reals, "reals")
+    return number(gamma, "gamma") / 2 * _squared_slope(D, reals, step).mean()
 
 
 def r2_by_difference(D: Network, reals: Samples, fakes: Samples, gamma: float = 10.0, step: float = 0.01) -> Scalar:
     """:func:`r2` without a second derivative; see :func:`r1_by_difference`, with reals and fakes exchanged."""
-    return gamma / 2 * _squared_slope(D, fakes, step).mean()
+    check_samples(fakes, "fakes")
+    return number(gamma, "gamma") / 2 * _squared_slope(D, fakes, step).mean()
 
 
 def _squared_slope(D: Network, x: Tensor, step: float) -> Tensor:
     """((D(x + step v) - D(x))/step)^2, (batch,), for one standard normal v a sample."""
-    if not 0 < step < float("inf"):
-        raise ValueError(f"step must be positive and finite, got {step}.")
-    check_samples(x)
+    step = positive(step, "step")
     x = x if x.is_leaf else x.detach()
     return ((_logits(D, x + step * torch.randn_like(x)) - _logits(D, x)) / step).square()
 
@@ -113,6 +117,9 @@ def gradient_penalty(D: Network, reals: Samples, fakes: Samples, weight: float =
     Raises:
         ValueError: reals and fakes differ in shape, dtype or device.
     """
+    for name, x in (("reals", reals), ("fakes", fakes)):
+        check_samples(x, name)
+    weight, target = number(weight, "weight"), number(target, "target")
     ours, theirs = ((tuple(x.shape), x.dtype, str(x.device)) for x in (reals, fakes))
     if ours != theirs:
         raise ValueError(f"reals and fakes must have one shape, dtype and device, got {ours} and {theirs}.")

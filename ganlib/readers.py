@@ -28,12 +28,12 @@ def read_idx(path: str | Path) -> UInt8[Tensor, "..."]:
         ValueError: path holds no whole IDX file of bytes.
     """
     try:
-        return parse_idx(unpacked(Path(path).read_bytes()))
+        return parse_idx(_unpacked(Path(path).read_bytes()))
     except (EOFError, zlib.error, gzip.BadGzipFile, ValueError) as error:
         raise ValueError(f"path must name a whole IDX file of bytes, got {str(path)!r}: {error}") from error
 
 
-def unpacked(content: bytes) -> bytes:
+def _unpacked(content: bytes) -> bytes:
     """Gzipped bytes decompressed, others as they are."""
     return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
 
@@ -46,7 +46,7 @@ def with_sum(path: Path) -> tuple[bytes, str]:
     """
     content = path.read_bytes()
     with suppress(gzip.BadGzipFile, EOFError, zlib.error):  # cut short or garbled: the sum will say so
-        content = unpacked(content)
+        content = _unpacked(content)
     return content, hashlib.sha256(content).hexdigest()
 
 

@@ -33,7 +33,7 @@ def read(name: str) -> dict[str, Any]:
     if not path.is_file():
         recorded = (entry.name for entry in (files("ganlib") / "results").iterdir())
         known = ", ".join(sorted(entry.removesuffix(".json") for entry in recorded if entry.endswith(".json")))
-        raise FileNotFoundError(f"no recorded experiment is called {name!r}; there are: {known}.")
+        raise FileNotFoundError(f"no recorded experiment has the name {name!r}; there are: {known}.")
     return json.loads(path.read_text())
 
 

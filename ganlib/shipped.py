@@ -11,12 +11,15 @@ def shipped_weights(name: str) -> dict[str, Tensor]:
     """The tensors of ``weights/NAME``, a safetensors file, so that no code is executed.
 
     Raises:
-        ValueError: its SHA-256 is not the one of ``weights/manifest.json``.
+        ValueError: there is no such file, or its SHA-256 is not the one of ``weights/manifest.json``.
     """
     from safetensors.torch import load
 
     folder = files("ganlib") / "weights"
-    expected = json.loads((folder / "manifest.json").read_text())[name]["sha256"]
+    manifest = json.loads((folder / "manifest.json").read_text())
+    if name not in manifest:
+        raise ValueError(f"name must be one of {', '.join(sorted(manifest))}, got {name!r}.")
+    expected = manifest[name]["sha256"]
     content = (folder / name).read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != expected:

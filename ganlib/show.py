@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
-from ganlib.arguments import as_values, positive, whole
+from ganlib.arguments import as_values, number, positive, whole
 from ganlib.style import BLUE, D_COLOR, FAKE, GREEN, GREY, OTHER, PINK, REAL, RED, book_look, dress
 from ganlib.types import Array
 
@@ -87,16 +87,17 @@ def animate(frames: Sequence["Figure"], alt: str, seconds: float = 4.0, caption:
     """Shows figures one after the other, for ever, as an animated PNG whose first frame is the last: the still fallback.
 
     Raises:
-        ValueError: alt has fewer than 20 characters, there are no frames, they differ in size, seconds is not positive, or an
-            axis has no label.
+        ValueError: alt has fewer than 20 characters, there are no frames, they differ in size, seconds is not in [0.01, 3600],
+            or an axis has no label.
     """
     from PIL import Image
 
     if not frames:
         raise ValueError("frames must hold at least one figure, got none.")
     sizes = {tuple(map(float, frame.get_size_inches())) for frame in frames}
-    if len(sizes) > 1 or not 0 < seconds < 1e6:
-        raise ValueError(f"frames must have one size and seconds be positive, got sizes {sorted(sizes)} and {seconds} s.")
+    if len(sizes) > 1:
+        raise ValueError(f"frames must have one size, got {sorted(sizes)}.")
+    number(seconds, "seconds", 0.01, 3600.0)
     pictures = []
     with book_look():
         for frame in frames:
@@ -142,12 +143,12 @@ def _with_one_palette(pictures: "list[Image.Image]") -> "list[Image.Image]":
 def _check_described(figure: "Figure", alt: str) -> None:
     if not isinstance(alt, str) or len(alt.strip()) < 20:
         raise ValueError(f"alt must describe the figure in a sentence, got {alt!r}.")
-    for number, ax in enumerate(figure.axes):
+    for panel, ax in enumerate(figure.axes):
         for name, axis in (("x", ax.xaxis), ("y", ax.yaxis)):
             ticks = ax.axison and axis.get_visible() and any(label.get_text() for label in axis.get_ticklabels())
             if ticks and not axis.get_label_text() and not _shares_label(ax, name):
                 raise ValueError(
-                    f"the {name} axis of panel {number} has numbers but no label: say what it counts, and its unit."
+                    f"the {name} axis of panel {panel} has numbers but no label: say what it counts, and its unit."
                 )
 
 

@@ -106,7 +106,7 @@ def test_what_makes_no_sense_is_refused(samples, points, sigma, words):
 @pytest.mark.parametrize(
     ("sigmas", "words"),
     [
-        ([], "hold a number at least, got none"),
+        ([], "hold numbers, 1 or more, got 0"),
         ([0.1, -1.0], "be positive, got -1.0"),
         ([math.inf], r"lie in \[1e-100, 1e\+100\], got inf"),
         ([1e-170], r"lie in .* got 1e-170"),

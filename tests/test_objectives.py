@@ -194,10 +194,15 @@ def test_games_that_share_a_loss():
         (torch.zeros(0), torch.zeros(0), ValueError, r"batch >= 1, got \(0,\)"),
         (torch.zeros(3), torch.zeros(4), ValueError, "one length, got 3 and 4"),
         (torch.zeros(3), torch.zeros(3, device="meta"), ValueError, "real_logits are on cpu, fake_logits on meta"),
-        (torch.zeros(3), torch.zeros(3, dtype=torch.int64), TypeError, "fake_logits must be a floating-point.*torch.int64"),
-        (torch.zeros(3, dtype=torch.bool), torch.zeros(3), TypeError, "real_logits must be a floating-point.*torch.bool"),
-        (torch.zeros(3), None, TypeError, "fake_logits must be a floating-point.*NoneType"),
-        ([0.0], torch.zeros(1), TypeError, "real_logits must be a floating-point.*list"),
+        (
+            torch.zeros(3),
+            torch.zeros(3, dtype=torch.int64),
+            TypeError,
+            "fake_logits must be a dense floating-point.*torch.int64",
+        ),
+        (torch.zeros(3, dtype=torch.bool), torch.zeros(3), TypeError, "real_logits must be a dense floating-point.*torch.bool"),
+        (torch.zeros(3), None, TypeError, "fake_logits must be a dense floating-point.*NoneType"),
+        ([0.0], torch.zeros(1), TypeError, "real_logits must be a dense floating-point.*list"),
     ],
 )
 def test_bad_logits_are_refused(game, real, fake, error, words):

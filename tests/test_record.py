@@ -120,6 +120,6 @@ def test_a_run_says_its_seed_commit_and_environment():
 
 def test_what_is_not_there():
     with pytest.raises(
-        FileNotFoundError, match=r"no recorded experiment is called 'nothing'; there are:.* digit_classifier|: digit"
+        FileNotFoundError, match=r"no recorded experiment has the name 'nothing'; there are:.* digit_classifier|: digit"
     ):
         record.read("nothing")

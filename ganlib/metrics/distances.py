@@ -94,7 +94,8 @@ def kernel_distance(
         ValueError: a shape is wrong, size < 2, the smaller set does not fill two blocks, or a feature is not finite.
     """
     a, b = check_features(2, a=a, b=b)
-    blocks, shuffle = min(len(a), len(b)) // whole(size, "size", 2), seeded(seed)
+    size, shuffle = whole(size, "size", 2), seeded(seed)
+    blocks = min(len(a), len(b)) // size
     if blocks < 2:
         raise ValueError(f"size must fill two blocks of {min(len(a), len(b))} rows, got {size}.")
     orders = [torch.randperm(len(x), generator=shuffle, device="cpu")[: blocks * size] for x in (a, b)]

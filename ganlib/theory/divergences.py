@@ -29,10 +29,10 @@ def check_outcomes(**tensors: Tensor) -> None:
         if not isinstance(tensor, Tensor) or tensor.dtype != torch.float64:
             found = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
             raise ValueError(f"{name} must be a float64 tensor, got {found}.")
-        if tensor.is_meta:
-            raise ValueError(f'{name} must hold values, got a tensor on the device "meta".')
-        if tensor.ndim == 0 or tensor.shape[-1] == 0:
-            raise ValueError(f"{name} must have shape (..., outcomes) with outcomes >= 1, got {tuple(tensor.shape)}.")
+        if tensor.is_meta or tensor.layout != torch.strided:
+            raise ValueError(f"{name} must be dense and hold values, got {tensor.layout} on {tensor.device}.")
+        if tensor.ndim == 0 or tensor.numel() == 0:
+            raise ValueError(f"{name} must have shape (..., outcomes) with all axes >= 1, got {tuple(tensor.shape)}.")
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if len({shape[-1] for shape in shapes.values()}) > 1:
         raise ValueError(f"the last axes must have one length, got shapes {shapes}.")

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from ganlib.arguments import number, several
+
 LogDensity = Callable[[float], float]
 """x -> log p(x); minus infinity where the density is zero."""
 
@@ -41,7 +43,7 @@ def integrate(
     """
     from scipy.integrate import quad
 
-    edges = [bounds[0], *sorted(points), bounds[1]]
+    edges = [bounds[0], *sorted(several(points, "points", number, 0)), bounds[1]]
     if any(not left < right for left, right in pairwise(edges)):
         raise ValueError(f"points must be different and lie inside bounds, got {points} and {bounds}.")
     infinite = []

@@ -1,0 +1,431 @@
+"""Every public function, whatever is handed to it: a result, or an error that says which argument is wrong and how.
+
+And every public function in whatever state torch is: the same result to the last bit.
+"""
+
+import contextlib
+import importlib
+import inspect
+import io
+import math
+import pkgutil
+import re
+import types
+import warnings
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+import ganlib
+from ganlib import data, eye, networks, objectives, penalties, training
+
+pytestmark = pytest.mark.usefixtures("unchecked")
+
+
+def public_functions():
+    """Name without "ganlib." -> function, of every module: a new one is among them by itself."""
+    found = {}
+    for entry in pkgutil.walk_packages(ganlib.__path__, "ganlib."):
+        for name, value in vars(importlib.import_module(entry.name)).items():
+            if inspect.isfunction(value) and value.__module__ == entry.name and not name.startswith("_"):
+                found[f"{entry.name}.{name}".removeprefix("ganlib.")] = value
+    for name in ("minimax", "nonsaturating", "least_squares", "hinge", "wasserstein", "relativistic"):
+        for loss in ("d_loss", "g_loss"):
+            found[f"objectives.{name}.{loss}"] = getattr(getattr(objectives, name), loss)
+    return found
+
+
+FUNCTIONS = public_functions()
+
+# Good arguments, made anew for every call; what is thrown at a function takes the place of one or more of them.
+
+
+def randn(*shape, dtype=torch.float32, seed=3):
+    return lambda: torch.randn(*shape, dtype=dtype, device="cpu", generator=torch.Generator("cpu").manual_seed(seed))
+
+
+def integers(*shape):
+    return lambda: torch.arange(math.prod(shape), device="cpu").reshape(shape).mul(37).remainder(256).to(torch.uint8)
+
+
+def images(*shape):
+    return lambda: torch.linspace(-1, 1, math.prod(shape), dtype=torch.float32, device="cpu").reshape(shape)
+
+
+def shares(*values):
+    return lambda: torch.tensor(values, dtype=torch.float64, device="cpu")
+
+
+def always(value):
+    return lambda: value
+
+
+def a_run():
+    G, D = networks.MLPGenerator(3, (4, 4), (1, 2, 2)), networks.MLPDiscriminator((1, 2, 2), (3,))
+    return training.Run(G, D, torch.optim.Adam(G.parameters()), torch.optim.Adam(D.parameters()))
+
+
+def a_network():
+    return networks.MLPGenerator(3, (4, 4), (1, 2, 2))
+
+
+def a_figure():
+    from ganlib import show
+
+    return show.image_grid(integers(2, 1, 3, 3)(), columns=2)[0]
+
+
+def judge():
+    return lambda x, *given: x.reshape(len(x), -1).pow(2).sum(dim=1)
+
+
+def log_normal(mean):
+    return always(lambda x: -((x - mean) ** 2) / 2 - math.log(2 * math.pi) / 2)
+
+
+P, Q = shares(0.2, 0.3, 0.5), shares(0.6, 0.3, 0.1)
+TWO = {"a": randn(12, 2), "b": randn(13, 2, seed=4)}
+REAL_FAKE = {"real": randn(12, 2), "fake": randn(13, 2, seed=4)}
+PARZEN = {"samples": randn(9, 2), "points": randn(7, 2, seed=5)}
+LOGITS = {"real_logits": randn(6), "fake_logits": randn(6, seed=7)}
+LINE = {"log_p": log_normal(0.0), "log_q": log_normal(1.0), "bounds": always((-20.0, 20.0)), "points": always([0.0, 1.0])}
+TURN = {"run": a_run, "reals": images(6, 1, 2, 2), "objective": always(objectives.relativistic)}
+PENALTY = {"D": judge, "reals": randn(5, 2), "fakes": randn(5, 2, seed=4)}
+GAME = {"objective": always(objectives.nonsaturating), "theta": always(0.5), "psi": always(0.25)}
+
+GOOD = {
+    "arguments.as_tensor": {"values": randn(3), "name": always("values")},
+    "arguments.as_values": {"values": randn(3), "name": always("values")},
+    "arguments.whole": {"value": always(3), "name": always("value"), "least": always(1)},
+    "arguments.number": {"value": always(3.0), "name": always("value")},
+    "arguments.positive": {"value": always(3.0), "name": always("value")},
+    "arguments.scalar": {"value": always(3.0), "name": always("value")},
+    "arguments.several": {
+        "values": always([1.0, 2.0]),
+        "name": always("values"),
+        "check": lambda: importlib.import_module("ganlib.arguments").number,
+    },
+    "arguments.seeded": {"seed": always(3)},
+    "data.to_float": {"images": integers(4, 1, 2, 2)},
+    "data.to_uint8": {"images": images(4, 1, 2, 2)},
+    "data.batches": {"samples": integers(8, 1, 2, 2), "size": always(3), "seed": always(1), "start": always(2)},
+    "data.gaussian_mixture_1d": {
+        "n": always(5),
+        "means": always([0.0, 1.0]),
+        "stds": always([0.5, 2.0]),
+        "seed": always(1),
+    },
+    "data.ring_centres": {"modes": always(7), "radius": always(1.3)},
+    "data.grid_centres": {"side": always(3), "spacing": always(0.7)},
+    "data.gaussian_ring": {"n": always(5), "modes": always(3), "radius": always(1.3), "std": always(0.1), "seed": always(1)},
+    "data.gaussian_grid": {"n": always(5), "side": always(3), "spacing": always(0.7), "std": always(0.1), "seed": always(1)},
+    "eye.digit_classifier": {},
+    "eye.classify": {"classifier": eye.digit_classifier, "images": integers(3, 1, 28, 28), "batch": always(2)},
+    "metrics.distances.feature_statistics": {"features": randn(9, 2)},
+    "metrics.distances.frechet_distance": TWO,
+    "metrics.distances.polynomial_mmd": TWO,
+    "metrics.distances.kernel_distance": TWO | {"size": always(4), "seed": always(1)},
+    "metrics.likelihood.squared_distances": TWO,
+    "metrics.likelihood.parzen_log_likelihood": PARZEN | {"sigma": always(0.4), "block": always(3)},
+    "metrics.likelihood.select_sigma": PARZEN | {"sigmas": always([0.3, 1.0]), "block": always(3)},
+    "metrics.modes.mode_coverage": {"samples": randn(9, 2), "centres": randn(3, 2, seed=5), "std": always(0.5)},
+    "metrics.neighbours.ball_radii": {"features": randn(9, 2), "k": always(2), "block": always(4)},
+    "metrics.neighbours.precision_recall": REAL_FAKE | {"k": always(3)},
+    "metrics.neighbours.density_coverage": REAL_FAKE | {"k": always(3)},
+    "metrics.neighbours.memorisation_test": {
+        "samples": randn(9, 2),
+        "train": randn(8, 2, seed=4),
+        "held_out": randn(7, 2, seed=5),
+    },
+    "metrics.neighbours.classifier_two_sample_test": TWO | {"k": always(3), "seed": always(1)},
+    "metrics.summaries.check_features": {"least": always(2)} | TWO,
+    "metrics.summaries.class_balance": {"probabilities": images(5, 3)},
+    "metrics.summaries.mean_interval": {"values": always([1.0, 2.0, 4.0]), "level": always(0.9)},
+    "mnist.mnist": {"split": always("test")},
+    "mnist.digits": {"split": always("test")},
+    "networks.mnist_generator": {},
+    "networks.sample": {"G": a_network, "n": always(4), "seed": always(2)},
+    "objectives.check_logits": LOGITS,
+    **{name: LOGITS for name in FUNCTIONS if re.fullmatch(r"objectives\.\w+\.\w_loss", name)},
+    "penalties.input_grad": {"D": judge, "x": randn(5, 2)},
+    "penalties.check_samples": {"x": randn(5, 2)},
+    "penalties.r1": PENALTY | {"gamma": always(2.0)},
+    "penalties.r2": PENALTY | {"gamma": always(2.0)},
+    "penalties.r1_by_difference": PENALTY | {"gamma": always(2.0), "step": always(0.1)},
+    "penalties.r2_by_difference": PENALTY | {"gamma": always(2.0), "step": always(0.1)},
+    "penalties.gradient_penalty": PENALTY | {"weight": always(2.0), "target": always(0.5)},
+    "readers.read_idx": {"path": always("nowhere")},
+    "readers.parse_idx": {"content": always(b"\0\0\x08\x01\0\0\0\x02\x05\x06")},
+    "readers.read_pictures": {"folder": always("nowhere")},
+    "record.read": {"name": always("digit_classifier")},
+    "record.environment": {},
+    "shipped.shipped_weights": {"name": always("digit_classifier.safetensors")},
+    "show.figure": {"rows": always(1), "columns": always(2), "height": always(2.0), "width": always(3.0)},
+    "show.publish": {"figure": a_figure, "alt": always("A sentence that describes it."), "caption": always("Seed 0.")},
+    "show.animate": {"frames": lambda: [a_figure()], "alt": always("A sentence that describes it."), "seconds": always(2.0)},
+    "show.image_grid": {"images": integers(3, 1, 2, 2), "columns": always(2), "title": always("t"), "gap": always(1)},
+    "show.machine": {},
+    "theory.divergences.check_outcomes": {"p": P, "q": Q},
+    "theory.divergences.check_distributions": {"p": P, "q": Q},
+    "theory.divergences.optimal_discriminator": {"p": P, "q": Q},
+    "theory.divergences.value": {"p": P, "q": Q, "D": shares(0.5, 0.1, 0.9)},
+    "theory.divergences.value_at_optimum": {"p": P, "q": Q},
+    "theory.divergences.kl_divergence": {"p": P, "q": Q},
+    "theory.divergences.js_divergence": {"p": P, "q": Q},
+    "theory.divergences.total_variation": {"p": P, "q": Q},
+    "theory.divergences.f_divergence": {"p": P, "q": Q, "f": always(lambda t: t * t.log())},
+    "theory.divergences.relativistic_value": {"p": P, "q": Q},
+    "theory.dynamics.simplex_descent": {"p": P, "q0": Q, "steps": always(3), "step_size": always(0.5)},
+    "theory.dynamics.dirac_field": GAME,
+    "theory.dynamics.dirac_step": GAME | {"step_size": always(0.1), "alternating": always(True), "d_steps": always(2)},
+    "theory.dynamics.dirac_trajectory": {
+        "objective": always(objectives.minimax),
+        "start": shares(1.0, 0.5),
+        "step_size": always(0.1),
+        "steps": always(3),
+        "penalty": always(penalties.r1),
+    },
+    "theory.dynamics.jacobian_spectrum": GAME,
+    "theory.line.integrate": {"integrand": always(lambda x: x * x), "bounds": always((0.0, 2.0)), "points": always([1.0])},
+    "theory.line.integrate_pair": {"integrand": always(lambda x, p, q: math.exp(p))} | LINE,
+    "theory.line.value_line": LINE | {"logit": always(lambda x: -x)},
+    **{
+        f"theory.line.{name}": LINE
+        for name in ("value_at_optimum_line", "kl_divergence_line", "js_divergence_line", "total_variation_line")
+    },
+    "theory.line.optimal_discriminator_line": {"log_p": log_normal(0.0), "log_q": log_normal(1.0)},
+    "training.discriminator_step": TURN,
+    "training.generator_step": TURN,
+    "training.update_ema": {"G_ema": a_network, "G": a_network, "decay": always(0.5)},
+    "diagnostics.term_norms": TURN,
+}
+
+ELSEWHERE = {
+    **{
+        f"objectives.{name}": "the formula alone, as chapter 2 shows it; an Objective checks for it, and every game is above"
+        for name in vars(objectives)
+        if name.endswith("_loss")
+    },
+    "theory.line.mass_times": "two floats and a formula, shown in chapter 4; a step of the quadrature",
+    "theory.line.log_add": "two floats and a formula, shown in chapter 4; a step of the quadrature",
+    "metrics.summaries.check_values": "the second half of check_features, for a tensor that was looked at",
+    "readers.with_sum": "the cache's reader: takes a path that was found",
+    "files.write_whole": "takes a path and a function; tests/test_checkpoints.py",
+    "record.write": "takes a path to write to; tests/test_record.py",
+    "style.book_look": "takes nothing",
+    "style.dress": "takes a figure of matplotlib's; tests/test_show.py",
+    "checkpoints.save": "takes a run and a path; tests/test_checkpoints.py",
+    "checkpoints.load": "takes a run and a path; tests/test_checkpoints.py",
+    "networks.in_bfloat16": "takes a network; tests/test_networks.py",
+    "training.train": "takes a run and an iterator; tests/test_guards.py",
+    "training.frozen": "takes a network",
+    "training.remembering": "takes what the loop has made",
+    "training.read_losses": "takes what the loop has made",
+    **{
+        f"guards.{name}": "takes what the loop has; tests/test_guards.py" for name in ("check_players", "copy_of", "next_batch")
+    },
+    "guards.step_if_finite": "takes what the loop has made; tests/test_guards.py",
+}
+
+
+def test_every_public_function_is_here():
+    assert GOOD.keys() | ELSEWHERE.keys() == FUNCTIONS.keys() and not GOOD.keys() & ELSEWHERE.keys()
+    for name, arguments in GOOD.items():
+        signature = inspect.signature(FUNCTIONS[name])
+        signature.bind(**dict.fromkeys(arguments))
+
+
+# What is thrown at them
+
+NUMBERS = [-1, 0, 1, 2, 5, 2.5, -0.5, math.nan, math.inf, -math.inf, 10**20, 1e200, np.int64(2), np.float64(0.5), True]
+NUMBERS += [np.float32("nan"), np.uint8(3), np.array(2), np.array([0.5]), None, "2", [1], (0.5, 0.5), 1j]
+DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.uint8, torch.int64, torch.bool, torch.complex64]
+SHAPES = [(), (0,), (1,), (3,), (0, 3), (4, 0), (1, 2), (5, 2), (2, 3, 4), (2, 1, 4, 4), (2, 3, 4, 4), (0, 1, 4, 4)]
+FILLS = [0.0, 1.0, -1.0, 0.5, 1 / 3, 255.0, 1e30, math.nan, math.inf, -math.inf]
+HELD = ["tensor", "with a gradient", "meta", "sparse", "NumPy", "read only", "big-endian", "objects", "list", "number"]
+
+
+@st.composite
+def tensors(draw, like):
+    """A tensor of any shape, that of a good one more often than others, of any dtype and content, however it is held."""
+    shape = draw(st.sampled_from([tuple(like.shape)] * len(SHAPES) + SHAPES))
+    dtype, held = draw(st.sampled_from([like.dtype] * 4 + DTYPES)), draw(st.sampled_from(["tensor"] * 6 + HELD))
+    fill = draw(st.sampled_from(FILLS))
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nan as an integer is anything
+        values = torch.full(shape, fill if dtype.is_floating_point or math.isfinite(fill) else 7.0).to(dtype)
+    if draw(st.booleans()) and like.shape == shape and like.dtype == dtype:  # one wrong value among good ones
+        values = like.clone()
+        values.view(-1)[: 1 if values.numel() else 0] = fill if dtype.is_floating_point else 3
+    if held == "with a gradient" and (dtype.is_floating_point or dtype.is_complex):
+        return values.requires_grad_()
+    if held in ("tensor", "with a gradient"):
+        return values
+    if held in ("meta", "sparse"):
+        return values.to("meta") if held == "meta" else values.to_sparse() if values.ndim else values
+    if held in ("list", "number"):
+        return values.tolist() if held == "list" else draw(st.sampled_from(NUMBERS))
+    array = (values.float() if dtype == torch.bfloat16 else values).numpy()
+    if held == "big-endian":
+        return array.astype(array.dtype.newbyteorder(">"))
+    array = array.astype(object) if held == "objects" else array.copy()
+    array.flags.writeable = held != "read only"
+    return array
+
+
+def thrown(good):
+    """What takes the place of a good argument, by its kind; None for networks, functions and games, which stay."""
+    if isinstance(good, Tensor):
+        return tensors(good)
+    if isinstance(good, bool | int | float):
+        return st.sampled_from(NUMBERS)
+    if isinstance(good, str):
+        return st.sampled_from(["", "nothing", "a" * 300])
+    if isinstance(good, bytes):
+        return st.binary(max_size=12) | st.binary(max_size=6).map(lambda tail: b"\0\0\x08" + tail)
+    if isinstance(good, tuple) and good:  # two ends of a line
+        return st.tuples(*[st.sampled_from([-math.inf, -3.0, 0, 2.0, math.inf, math.nan, np.float64(5)])] * 2)
+    if isinstance(good, list) and isinstance(good[0], float):
+        return st.lists(st.sampled_from(NUMBERS), max_size=3) | tensors(torch.ones(2)) | st.sampled_from(NUMBERS)
+    return None
+
+
+TURNS = {"training.discriminator_step", "training.generator_step", "diagnostics.term_norms"}
+"""Turns of the loop: `guards.next_batch` has checked their batch, and `training.train` turns gradients on."""
+
+INSIDE = TURNS | {"training.update_ema", "theory.line.optimal_discriminator_line"}
+"""Functions of turns, of networks and of functions alone: nothing is thrown at them."""
+
+DOCUMENTED = (ValueError, TypeError, OSError, ArithmeticError)
+
+
+@contextlib.contextmanager
+def quiet():
+    """Figures go nowhere and are closed; a warning is an error."""
+    from IPython import display
+
+    shown, display.display = display.display, lambda *args, **options: None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            yield
+    finally:
+        display.display = shown
+        plt.close("all")
+
+
+@pytest.mark.parametrize("name", sorted(name for name in GOOD if GOOD[name] and name not in INSIDE))
+def test_a_result_or_an_error_that_names_the_argument(name, cache, offline, capsys):
+    function, makers = FUNCTIONS[name], GOOD[name]
+    kept = {"name", "least"} if name.startswith(("arguments.", "metrics.")) else set()  # what the library itself hands over
+    slow = name.startswith(("show.", "mnist.", "theory.line", "eye.", "diagnostics"))
+
+    @settings(
+        max_examples=20 if slow else 80, derandomize=True, deadline=None, database=None, suppress_health_check=HealthCheck
+    )
+    @given(st.data())
+    def throw(choice):
+        arguments = {argument: make() for argument, make in makers.items()}
+        places = [place for place, good in arguments.items() if place not in kept and thrown(good) is not None]
+        for place in choice.draw(st.lists(st.sampled_from(places), min_size=1, max_size=2, unique=True)):
+            arguments[place] = choice.draw(thrown(arguments[place]), label=place)
+        try:
+            with quiet():
+                function(**arguments)
+        except DOCUMENTED as error:
+            names = "|".join(map(re.escape, {*arguments, *inspect.signature(function).parameters}))
+            named = re.search(rf"(?<![\w]){'(' + names + ')'}(?![\w])", str(error))
+            of_the_file = isinstance(error, OSError) and Path(error.filename or "none") == Path(
+                str(next(iter(arguments.values())))
+            )
+            assert named or of_the_file or isinstance(error, ArithmeticError), f"{type(error).__name__}: {error}"
+        except UserWarning as warning:
+            assert str(warning).startswith("images look like dark digits")
+
+    throw()
+
+
+# In whatever state torch is
+
+
+@contextlib.contextmanager
+def default_dtype():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@contextlib.contextmanager
+def threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3 - min(before, 2))
+    yield
+    torch.set_num_threads(before)
+
+
+STATES = {
+    "default dtype": default_dtype,
+    "default device": lambda: torch.device("meta"),  # what is made on it has no values: nothing may be
+    "no gradients": torch.no_grad,
+    "inference": torch.inference_mode,
+    "threads": threads,
+    "NumPy raises": lambda: np.errstate(all="raise"),
+}
+
+
+def bits(value):
+    """All that two results must share."""
+    if isinstance(value, Tensor):
+        raw = value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes() if value.numel() else b""
+        return value.dtype, value.device.type, tuple(value.shape), raw
+    if isinstance(value, nn.Module):
+        return {name: bits(weight) for name, weight in value.state_dict().items()}
+    if isinstance(value, training.Run):
+        return [bits(part) for part in (value.G, value.D, value.G_ema)]
+    if isinstance(value, plt.Figure):
+        buffer = io.BytesIO()
+        value.savefig(buffer, format="png")
+        return buffer.getvalue()
+    if isinstance(value, torch.Generator):
+        return bits(value.get_state())
+    if isinstance(value, dict):
+        return {key: bits(entry) for key, entry in value.items()}
+    if isinstance(value, tuple | list):
+        return [bits(entry) for entry in value]
+    return None if callable(value) or isinstance(value, plt.Axes) else repr(value)
+
+
+DIFFERENTIATES = {"penalties.input_grad", "penalties.r1", "penalties.r2", "penalties.gradient_penalty"}
+ELSE = {"readers.read_idx", "readers.read_pictures", "record.environment"}  # find no file; report the state itself
+
+
+def promised():
+    """Every function in every state, but for turns, whose gradients the loop turns on and whose products of matrices
+    are summed by as many threads as there are; and for gradients where torch can take none."""
+    for name in sorted(GOOD.keys() - ELSE):
+        for state in STATES:
+            in_turns = name in TURNS and state in ("no gradients", "inference", "threads")
+            if not in_turns and not (name in DIFFERENTIATES and state == "inference"):
+                yield name, state
+
+
+@pytest.mark.parametrize(("name", "state"), list(promised()))
+def test_the_state_of_torch_changes_no_result(name, state, cache, offline, capsys):
+    found = []
+    for context in (contextlib.nullcontext, STATES[state]):
+        torch.manual_seed(0)
+        arguments = {argument: make() for argument, make in GOOD[name].items()}
+        torch.manual_seed(1)
+        with quiet():
+            with context():
+                result = FUNCTIONS[name](**arguments)
+                if isinstance(result, types.FunctionType | data.Batches):  # what it gives is asked for inside
+                    result = result(0.25) if callable(result) else [next(result) for _ in range(4)]
+            found.append((bits(result), {argument: bits(value) for argument, value in arguments.items()}))
+    assert found[0] == found[1]
