@@ -155,7 +155,7 @@ class TestErrors:
             r1(nn.Linear(2, 1), torch.zeros(3, 2), torch.zeros(3, 2))
 
     def test_dtype(self):
-        with pytest.raises(TypeError, match=r"x must be floating point, got torch.uint8"):
+        with pytest.raises(TypeError, match=r"x must be floating point, a dense tensor, got torch.uint8"):
             input_grad(linear, torch.zeros(3, 2, dtype=torch.uint8))
 
     @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_a_difference_can_be_compiled(penalty):
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("step", [0.0, -1.0, float("inf"), float("nan")])
 def test_a_step_out_of_range(step):
-    with pytest.raises(ValueError, match=f"step must be positive and finite, got {step}"):
+    with pytest.raises(ValueError, match=f"step must (be positive|lie in .*), got {step}"):
         r1_by_difference(linear, torch.zeros(3, 2), torch.zeros(3, 2), step=step)
 
 
