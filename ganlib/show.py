@@ -18,6 +18,7 @@ from jaxtyping import Float, UInt8
 
 from ganlib.arguments import as_values, number, positive, whole
 from ganlib.style import BLUE, D_COLOR, FAKE, GREEN, GREY, OTHER, PINK, REAL, RED, book_look, dress
+from ganlib.tables import table
 from ganlib.types import Array
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "image_grid",
     "machine",
     "publish",
+    "table",
 ]
 
 if TYPE_CHECKING:
@@ -70,17 +72,16 @@ def publish(figure: "Figure", alt: str, caption: str = "") -> None:
     Args:
         figure: what :func:`figure` returned.
         alt: what a reader who cannot see the picture needs to know.
-        caption: a line under the picture: data, rounds, seed, seconds, machine.
+        caption: a line that the pages of the book set under the picture: data, rounds, seed, seconds, machine.
 
     Raises:
         ValueError: alt has fewer than 20 characters, or an axis with ticks has no label.
     """
     with book_look():
         _check_described(figure, alt)
-        if caption:
-            _write_caption(figure, caption)
+        lines = not any(ax.images for ax in figure.axes)
         png = _png(figure)
-    _display(png, f"{alt} {caption}".strip())
+    _display(png, alt, caption, lines)
 
 
 def animate(frames: Sequence["Figure"], alt: str, seconds: float = 4.0, caption: str = "") -> None:
@@ -102,8 +103,6 @@ def animate(frames: Sequence["Figure"], alt: str, seconds: float = 4.0, caption:
     with book_look():
         for frame in frames:
             _check_described(frame, alt)
-            if caption:
-                _write_caption(frame, caption)
             pictures.append(Image.open(io.BytesIO(_png(frame, dpi=100))).convert("RGBA"))
     pictures = _with_one_palette(pictures)
     buffer = io.BytesIO()
@@ -117,7 +116,7 @@ def animate(frames: Sequence["Figure"], alt: str, seconds: float = 4.0, caption:
         duration=[round(1000 * seconds / len(pictures))] * (len(pictures) - 1) + [2000],
         loop=0,
     )
-    _display(buffer.getvalue(), f"{alt} {caption}".strip(), "Animation. ")
+    _display(buffer.getvalue(), f"Animation. {alt}", caption)
 
 
 def _with_one_palette(pictures: "list[Image.Image]") -> "list[Image.Image]":
@@ -157,13 +156,6 @@ def _shares_label(ax: "Axes", name: str) -> bool:
     return any(getattr(sibling, f"get_{name}label")() for sibling in siblings)
 
 
-def _write_caption(figure: "Figure", caption: str) -> None:
-    import textwrap
-
-    lines = textwrap.fill(caption, width=int(figure.get_figwidth() * 12.5))
-    figure.supxlabel(lines, fontsize=11, color=GREY, x=0.01, ha="left")
-
-
 def _png(figure: "Figure", dpi: int = 144) -> bytes:
     import matplotlib.pyplot as plt
 
@@ -173,11 +165,13 @@ def _png(figure: "Figure", dpi: int = 144) -> bytes:
     return buffer.getvalue()
 
 
-def _display(png: bytes, alt: str, kind: str = "") -> None:
+def _display(png: bytes, alt: str, caption: str, lines: bool = False) -> None:
+    """The output and what the pages ask about it; of lines and words alone the pages adapt the tone to their own."""
     from IPython.display import display
 
-    first_sentence = re.split(r"\.(?:\s|$)", alt)[0]
-    display({"image/png": png, "text/plain": first_sentence}, metadata={"image/png": {"alt": kind + alt}}, raw=True)
+    first_sentence = re.split(r"\.(?:\s|$)", alt.removeprefix("Animation. "))[0]
+    about = {"alt": alt.strip(), "kind": "lines" if lines else "picture"} | ({"caption": caption.strip()} if caption else {})
+    display({"image/png": png, "text/plain": first_sentence}, metadata={"image/png": about}, raw=True)
 
 
 def image_grid(

@@ -385,7 +385,8 @@ def shown(path):
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
         for output in cell.get("outputs", []):
             pieces += ["".join(output.get("text", [])), "".join(output.get("data", {}).get("text/plain", []))]
-            pieces.append(str(output.get("metadata", {}).get("image/png", {}).get("alt", "")))
+            about = output.get("metadata", {}).get("image/png", {})
+            pieces += [str(about.get("alt", "")), str(about.get("caption", ""))]
     return "\n".join(pieces)
 
 

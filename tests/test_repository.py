@@ -57,7 +57,8 @@ MAY_IMPORT = {
     "checkpoints": {"training", "files"},
     "diagnostics": {"types", "training"},
     "style": set(),
-    "show": {"types", "arguments", "style"},
+    "tables": set(),
+    "show": {"types", "arguments", "style", "tables"},
     "record": {"arguments", "files"},
 }
 

@@ -52,7 +52,7 @@ def test_the_first_sentence_does_not_end_at_a_decimal_point(shown):
 def test_publish(shown):
     assert show.publish(drawn(), alt=ALT, caption="Seed 0, 3 s.") is None
     ((data, metadata),) = shown
-    assert metadata == {"image/png": {"alt": f"{ALT} Seed 0, 3 s."}}
+    assert metadata == {"image/png": {"alt": ALT, "kind": "lines", "caption": "Seed 0, 3 s."}}
     assert set(data) == {"image/png", "text/plain"}
     assert data["text/plain"] == "A line that rises from the origin"
     assert picture(shown).format == "PNG"
@@ -60,16 +60,49 @@ def test_publish(shown):
     assert plt.get_fignums() == []
 
 
-def test_the_description_without_a_caption(shown):
-    show.publish(drawn(), alt=ALT)
-    assert shown[0][1]["image/png"]["alt"] == ALT
-
-
-def test_the_caption_is_in_the_picture(shown):
+def test_the_caption_is_no_part_of_the_picture(shown):
+    """It is text of the page: there it can be read aloud, searched and enlarged."""
     show.publish(drawn(), alt=ALT)
     show.publish(drawn(), alt=ALT, caption="MNIST, 20,000 rounds, seed 0.")
-    without, with_caption = (np.asarray(Image.open(io.BytesIO(data["image/png"]))) for data, _ in shown)
-    assert not np.array_equal(without[-40:], with_caption[-40:])
+    assert shown[0][0] == shown[1][0] and "caption" not in shown[0][1]["image/png"]
+
+
+def test_pictures_are_told_from_lines(shown):
+    show.publish(show.image_grid(torch.zeros(4, 1, 8, 8))[0], alt=ALT)
+    show.publish(drawn(), alt=ALT)
+    assert [about["image/png"]["kind"] for _, about in shown] == ["picture", "lines"]
+
+
+def test_words_in_a_figure_are_eleven_pixels_on_a_phone():
+    for name in ("font.size", "axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"):
+        assert style.STYLE[name] * 358 / (6.4 * 72) >= 11
+
+
+class TestTables:
+    rows = (("plain", "13.8 +- 0.5", "93.4 %"), ("packed <2>", "23.2", "-"))
+
+    def test_html_and_text(self, shown):
+        show.table(("way", "modes", "share"), self.rows, caption="After 400,000 rounds")
+        ((data, metadata),) = shown
+        assert metadata is None or metadata == {}
+        html = data["text/html"]
+        assert html.count("<tr>") == 3 and "<caption>After 400,000 rounds</caption>" in html
+        assert '<td data-h="way">packed &lt;2&gt;</td><td class="right" data-h="modes">23.2</td>' in html
+        assert '<th class="right" scope="col">share</th>' in html and '<th scope="col">way</th>' in html
+        assert data["text/plain"].splitlines()[:2] == ["After 400,000 rounds", "way         modes        share"]
+        assert data["text/plain"].splitlines()[2] == "plain       13.8 +- 0.5  93.4 %"
+
+    @pytest.mark.parametrize(
+        ("header", "rows", "words"),
+        [
+            ([], [["a"]], "got 0 columns and 1 rows"),
+            (["a"], [], "got 1 columns and 0 rows"),
+            (["a"], [["1"], ["1", "2"]], "rows must have 1 cells as the header has, row 1 has 2"),
+        ],
+    )
+    def test_refused(self, header, rows, words):
+        with pytest.raises(ValueError, match=words):
+            show.table(header, rows)
 
 
 def test_figures_are_transparent_and_the_same_each_time(shown):
@@ -270,9 +303,9 @@ def test_an_animation_keeps_its_greys(shown):
     assert len(np.unique(greys)) > 60  # of 256; a general quantiser leaves 17
 
 
-def test_animate_puts_the_caption_on_each_frame(shown):
+def test_an_animation_has_a_caption(shown):
     show.animate([drawn(0.5), drawn(1.0)], alt=ALT, caption="Seed 0.")
-    assert shown[0][1]["image/png"]["alt"] == f"Animation. {ALT} Seed 0."
+    assert shown[0][1]["image/png"] == {"alt": f"Animation. {ALT}", "kind": "picture", "caption": "Seed 0."}
 
 
 def test_animations_that_are_refused(shown):
