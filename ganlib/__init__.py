@@ -6,4 +6,4 @@ show, style, record, arguments, types.
 Figures and data sets load matplotlib, torchvision and scikit-learn only when they are used.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

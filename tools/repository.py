@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ADDRESS = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git|/)?")
-SETUP_TAGS = ["nbval-ignore-output", "hide-input"]
+SETUP_TAGS = ["nbval-ignore-output", "hide-input", "setup"]
 SETUP_CELL = """\
 try:
     import ganlib
@@ -25,7 +25,7 @@ except ModuleNotFoundError:
 
     GANLIB_SRC = os.environ.get(
         "GANLIB_SRC",
-        "git+{url}@v{version}",
+        "{url}/archive/v{version}.zip",
     )
     %pip install --quiet "$GANLIB_SRC"
     import ganlib"""
