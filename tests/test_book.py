@@ -96,6 +96,7 @@ def small_book(folder, cells):
     """A book of one notebook with this configuration and this extension."""
     shutil.copytree(ROOT / "book" / "_ext", folder / "book" / "_ext")
     shutil.copytree(ROOT / "book" / "_static", folder / "book" / "_static")
+    shutil.copytree(ROOT / "book" / "_templates", folder / "book" / "_templates")
     shutil.copy(ROOT / "book" / "references.bib", folder / "book")
     shutil.copy(ROOT / "_config.yml", folder)
     (folder / "ganlib" / "results").mkdir(parents=True)
@@ -160,6 +161,7 @@ def test_figures_get_their_descriptions_and_results_their_numbers(tmp_path):
     ("cell", "complaint"),
     [
         (code(picture(1)), "no description"),
+        (markdown(r"Here is $\nosuchsign{x}$."), "is no formula"),
         (markdown("{result}`trial scores.7 .3f`"), "ends before"),
         (markdown("{result}`nowhere score`"), "names no record"),
         (markdown("{cite}`nobody1900`"), "nobody1900"),
