@@ -84,7 +84,10 @@ def fold_cell(cell: nodes.container, label: str) -> None:
 
 def join_setups(document: nodes.document) -> None:
     """Neighbouring set-up cells are one fold."""
-    for cell in [c for c in document.findall(is_cell) if c.parent is not None]:
+    joined: set[int] = set()  # a node that is removed still names its old parent
+    for cell in list(document.findall(is_cell)):
+        if id(cell) in joined:
+            continue
         following = cell.next_node(descend=False, siblings=True)
         while is_cell(following) and all(isinstance(c[0], fold) and len(c) == 1 for c in (cell, following)):
             mine, theirs = cell[0], following[0]
@@ -94,6 +97,7 @@ def join_setups(document: nodes.document) -> None:
             mine["note"] = counted(lines, "line")
             mine.extend(theirs.children)
             cell.parent.remove(following)
+            joined.add(id(following))
             following = cell.next_node(descend=False, siblings=True)
 
 
@@ -158,7 +162,8 @@ def number_figures(app: Sphinx, document: nodes.document) -> None:
             bundle = bundle_of(image)
             caption, name = image.attributes.pop("caption", ""), f"fig-{cell['figure_id']}"
             figure = nodes.figure(ids=[name if len(images) == 1 else f"{name}-{count}"], classes=["shown"])
-            bundle.replace_self(figure)
+            document.ids[figure["ids"][0]] = figure
+            bundle.parent.replace(bundle, figure)
             figure += bundle
             if caption:
                 first, _, rest = str(caption).partition("\n")

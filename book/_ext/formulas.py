@@ -80,9 +80,21 @@ def repair(node: Element, in_script: bool = False) -> None:
             child.tag = "mrow"
         if child.tag in ("mrow", "mpadded") and set(child.attrib) <= {"lspace"} and len(child) == 1:
             child = child[0]
-        if not (child.tag == "mo" and text == "\u2061"):  # function application: nothing to see, and the space is there
+        if child.tag == "mo" and text == "\u2061":  # function application: nothing to see, and the space is there
+            continue
+        inner = child.tag == "mrow" and not child.attrib and node.tag in ("mrow", "mtd", "msqrt") and len(child)
+        if inner and not any(end.tag == "mo" and "form" not in end.attrib for end in (child[0], child[-1])):
+            children.extend(child)
+        else:
             children.append(child)
-    if len(children) != len(node) and node.tag in SCRIPTS:
+    for place, child in reversed(list(enumerate(children))):  # log and the like want room before a letter, not before a sign
+        following = children[place + 1] if place + 1 < len(children) else None
+        ends = following is None and node.tag != "mrow"
+        if child.tag == "mspace" and child.get("width") == ".17em" and place and children[place - 1].tag != "mspace":
+            named = children[place - 1].tag in ("mi", "msub") and len("".join(children[place - 1].itertext())) > 1
+            if named and (ends or (following is not None and following.tag == "mo" and "form" not in following.attrib)):
+                del children[place]
+    if len(children) != len(node) and node.tag in SCRIPTS:  # each child has its place
         return
     node[:] = children
 
@@ -156,7 +168,10 @@ def visit_inline(self: Any, node: nodes.math) -> None:
 
 def visit_display(self: Any, node: nodes.math_block) -> None:
     self.body.append(self.starttag(node, "div", CLASS="math"))
-    self.body.append(converted(node, True))
+    formula = converted(node, True)
+    self.body.append(formula)
+    if node["ids"] and hasattr(self.builder.app, "previews"):
+        self.builder.app.previews.setdefault(self.builder.current_docname, {})[node["ids"][0]] = formula
     if node["number"]:
         self.body.append(f'<span class="eqno">({get_node_equation_number(self, node)})')
         self.add_permalink_ref(node, "Link to this equation")

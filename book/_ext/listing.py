@@ -3,6 +3,7 @@
 Pygments puts every name, sign and blank into an element of its own. A page has eight thousand elements to spend.
 """
 
+import re
 from collections.abc import Iterator
 from html import escape
 from typing import Any
@@ -61,6 +62,13 @@ class SparseFormatter(HtmlFormatter):
         out.write("</pre></div>\n")
 
 
+def unwrap_words(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Sphinx puts every word of inline code and of a signature into a span; the style sheet breaks lines without them."""
+    if "body" in context:
+        context["body"] = re.sub(r'<span class="pre">([^<]*)</span>', r"\1", context["body"])
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("html-page-context", unwrap_words)
     PygmentsBridge.html_formatter = SparseFormatter
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -72,6 +72,81 @@
   // docutils calls the references a list, and its entries something else than items of one.
   for (const list of document.querySelectorAll('.citation-list[role="list"]')) list.removeAttribute("role");
 
+  // A box with what a link leads to: on hover after a moment, or on focus; Escape closes it.
+  const site = new URL(document.documentElement.dataset.content_root, location.href).href;
+  let box = null, timer = 0, shownFor = null;
+
+  function close() {
+    clearTimeout(timer);
+    if (shownFor) shownFor.removeAttribute("aria-describedby");
+    if (box) box.remove();
+    box = shownFor = null;
+  }
+
+  function here(id) {
+    const target = document.getElementById(id);
+    const part = target && target.closest(".statement, div.math, figure, dt, .citation");
+    if (!part || (part.id !== id && !part.contains(target))) return "";
+    const shown = part.matches("figure") ? part.querySelector("figcaption") : part;
+    const definition = part.matches("dt") ? part.nextElementSibling : null;
+    return shown ? shown.innerHTML + (definition ? definition.innerHTML : "") : "";
+  }
+
+  function load(page) {
+    return new Promise((done) => {
+      if (window.previews && window.previews[page]) return done(window.previews[page]);
+      const script = document.createElement("script");
+      script.src = `${site}_static/previews/${page}.js`;
+      script.onload = () => done(window.previews[page]);
+      script.onerror = () => done({});
+      document.head.append(script);
+    });
+  }
+
+  async function preview(link) {
+    const url = new URL(link.href), id = decodeURIComponent(url.hash.slice(1));
+    if (!url.href.startsWith(site) || !id || link.matches(".headerlink")) return;
+    const page = url.pathname.slice(new URL(site).pathname.length).replace(/\.html$/, "");
+    const same = url.pathname === location.pathname;
+    const html = same ? here(id) : (await load(page))[id];
+    if (!html || (shownFor && shownFor !== link)) return;
+    box = document.createElement("div");
+    box.className = "preview";
+    box.id = "preview";
+    box.role = "tooltip";
+    box.innerHTML = html;
+    for (const inner of box.querySelectorAll("[id]")) inner.removeAttribute("id");
+    const where = document.createElement("p");
+    where.className = "where";
+    where.textContent = same ? "On this page" : `In ${page.split("/").pop().replace(/_/g, " ")}`;
+    box.append(where);
+    document.body.append(box);
+    const place = link.getClientRects()[0], below = place.bottom + box.offsetHeight + 12 < innerHeight;
+    box.style.left = `${Math.max(12, Math.min(place.left, innerWidth - box.offsetWidth - 12)) + scrollX}px`;
+    box.style.top = `${(below ? place.bottom + 6 : place.top - box.offsetHeight - 6) + scrollY}px`;
+    link.setAttribute("aria-describedby", "preview");
+    shownFor = link;
+  }
+
+  function offer(link, wait) {
+    if (link === shownFor) return clearTimeout(timer);
+    close();
+    timer = setTimeout(() => preview(link), wait);
+  }
+
+  const linkOf = (event) => event.target.closest && event.target.closest('article a[href*="#"]');
+  if (matchMedia("(hover: hover)").matches) {
+    document.addEventListener("mouseover", (event) => {
+      const link = linkOf(event);
+      if (link) offer(link, 250);
+      else if (event.target.closest(".preview")) clearTimeout(timer);
+      else if (box || timer) { clearTimeout(timer); timer = setTimeout(close, 200); }
+    });
+    document.addEventListener("focusin", (event) => { const link = linkOf(event); if (link && link.matches(":focus-visible")) offer(link, 0); });
+    document.addEventListener("focusout", close);
+  }
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape") close(); });
+
   openTarget();
   rememberGuesses();
   addEventListener("hashchange", openTarget);
