@@ -96,6 +96,7 @@ def small_book(folder, cells):
     """A book of one notebook with this configuration and this extension."""
     shutil.copytree(ROOT / "book" / "_ext", folder / "book" / "_ext")
     shutil.copytree(ROOT / "book" / "_static", folder / "book" / "_static")
+    shutil.copytree(ROOT / "book" / "_templates", folder / "book" / "_templates")
     shutil.copy(ROOT / "book" / "references.bib", folder / "book")
     shutil.copy(ROOT / "_config.yml", folder)
     (folder / "ganlib" / "results").mkdir(parents=True)
@@ -160,6 +161,7 @@ def test_figures_get_their_descriptions_and_results_their_numbers(tmp_path):
     ("cell", "complaint"),
     [
         (code(picture(1)), "no description"),
+        (markdown(r"Here is $\nosuchsign{x}$."), "is no formula"),
         (markdown("{result}`trial scores.7 .3f`"), "ends before"),
         (markdown("{result}`nowhere score`"), "names no record"),
         (markdown("{cite}`nobody1900`"), "nobody1900"),
@@ -465,6 +467,213 @@ def test_a_number_of_another_section_is_no_source(tmp_path):
     cells += [text("Still 0.75."), code("", "0.85\n"), text("## Two\n", "0.85"), text("## Three\n", "0.75"), code("", "0.95")]
     (tmp_path / "a.ipynb").write_text(json.dumps({"cells": [*cells, text("0.95")]}))
     assert list(unbacked(tmp_path / "a.ipynb")) == ["0.73 ", "0.74 ", "0.75 "]
+
+
+# --- small pages of one look
+
+NODES = 8_000  # elements of a page
+STYLE = 25_000  # bytes of our style sheet
+
+
+def test_pages_have_few_elements_and_ask_for_two_files(site):
+    """One style sheet, one deferred program; no icon font, no typesetter, no second copy of anything."""
+    for path in [*html_pages(site), site / "search.html", site / "404.html"]:
+        page = soup(path)
+        assert len(page.body.find_all()) <= NODES, path.name
+        assert [Path(urlsplit(tag["href"]).path).name for tag in page.select("link[rel=stylesheet]")] == ["site.css"], path.name
+        programs = [Path(urlsplit(tag["src"]).path).name for tag in page.select("script[src]")]
+        search = ["searchtools.js", "language_data.js", "searchindex.js"] if path.name == "search.html" else []
+        assert programs == ["site.js", *search] and all("defer" in tag.attrs for tag in page.select("script[src]")), path.name
+    assert len((ROOT / "book" / "_static" / "book.css").read_bytes()) <= STYLE
+
+
+def repeated_ids(page):
+    ids = [tag["id"] for tag in page.find_all(id=True)]
+    return sorted({name for name in ids if ids.count(name) > 1 or "/" in name})
+
+
+def test_ids_are_unique(site):
+    """But for the field of the search, which the theme draws twice on its own page."""
+    assert {path.name: found for path in html_pages(site) if (found := repeated_ids(soup(path)))} == {}
+
+
+def test_repeated_ids_are_found():
+    assert repeated_ids(BeautifulSoup('<p id="a"></p><p id="a"></p><p id="b"></p><p id="c/d"></p>', "html.parser")) == [
+        "a",
+        "c/d",
+    ]
+
+
+def test_every_sign_of_a_formula_is_in_the_font(site):
+    """After a formula with a new sign: tools/math_font.py."""
+    from fontTools.ttLib import TTFont
+    from math_font import FONT, characters
+
+    drawn = {chr(code) for code in TTFont(FONT).getBestCmap()}
+    shown = set().union(*(characters(path.read_text(encoding="utf-8")) for path in html_pages(site)))
+    assert len(shown) > 100 and shown - drawn <= {"\u00a0"}
+
+
+def test_signs_of_a_formula_are_read():
+    from math_font import characters
+
+    page = "<p>é</p><math><mi>x</mi><mi>log</mi><mo>&lt;</mo><mtext>or b</mtext></math>"
+    assert characters(page) == {"𝑥", *"log<orb"}
+
+
+@pytest.mark.parametrize(
+    ("tex", "part"),
+    [
+        (r"\log x", '<mi>log</mi><mspace width=".17em"></mspace><mi>x</mi>'),
+        (r"\log(x)", '<mi>log</mi><mo form="prefix"'),
+        (r"\sup_D V", '</msub><mspace width=".17em"></mspace><mi>V</mi>'),
+        (r"\operatorname{JSD} = 1", "<mi>JSD</mi><mo>="),
+        (r"a = -b", '<mo form="prefix" stretchy="false">−</mo><mi>b</mi>'),
+        (r"\begin{aligned} a &= b \\ &+ c \end{aligned}", "<mo>+</mo><mi>c</mi>"),
+        (r"p/q", "<mi>p</mi><mi>/</mi><mi>q</mi>"),
+        (r"V", 'class="leaning"'),
+        (r"\hat p", 'class="leaning"'),
+        (r"\bigl(x\bigr)", 'mathsize="1.2em"'),
+        (r"f'", "<mi>f</mi><mo lspace="),
+        (r"a < b", 'alttext="a &lt; b"'),
+    ],
+)
+def test_formulas_are_set_as_tex_sets_them(tex, part):
+    from formulas import mathml
+
+    assert part in mathml(tex)
+
+
+def test_a_formula_of_letters_does_not_lean():
+    from formulas import mathml, plain
+
+    assert "leaning" not in mathml("x") and plain(r"C(G) = \max_D V(D, G)") == "C(G)=max_D V(D, G)"
+
+
+def test_no_sign_stands_alone_after_a_formula(site):
+    """A formula and the full stop behind it are in one span that does not break."""
+    for path in html_pages(site):
+        for formula in soup(path).select("article p > math"):
+            following = formula.next_sibling
+            assert not (isinstance(following, str) and re.match(r"[.,;:!?)]", following)), (path.name, formula["alttext"])
+
+
+def luminance(colour):
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one, other):
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_colours_have_contrast():
+    """Words 4.5 to 1 and lines 3 to 1 on the page and on a listing, in both themes."""
+    assert round(contrast("#000000", "#ffffff")) == 21 and contrast("#777777", "#ffffff") < 4.5
+    css = (ROOT / "book" / "_static" / "book.css").read_text()
+    words = ["ink", "muted", "link", "g-text", "d-text", "o-text", "inline-code", "code-k", "code-s", "code-c", "code-f"]
+    lines = ["control", "real", "g", "d", "o"]
+    for theme in ("light", "dark"):
+        block = re.search(rf'html\[data-theme="{theme}"\] \{{(.*?)\}}', css, flags=re.S)[1]
+        colour = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block))
+        for ground in ("page", "surface"):
+            low = {name: c for name in words if (c := contrast(colour[name], colour[ground])) < 4.5}
+            low |= {name: c for name in lines if (c := contrast(colour[name], colour[ground])) < 3}
+            assert low == {}, (theme, ground)
+
+
+def tagged(source, *outputs, tags=(), name="cell"):
+    return {**code(*outputs), "source": source, "metadata": {"tags": list(tags)}, "id": name}
+
+
+def printed(text):
+    return {"output_type": "stream", "name": "stdout", "text": [text]}
+
+
+def test_cells_fold_by_their_tags_and_answers_wait(tmp_path):
+    """Set-up cells are one fold; a drawing's code stands below its figure; a test takes its output along; a guess hides all."""
+    figure = picture(3, "A grey pixel that stands for a curve.")
+    figure["metadata"]["image/png"]["caption"] = "What $V$ does.\nSeed 0."
+    cells = [
+        markdown(TITLE),
+        tagged("import a", tags=["setup"], name="s1"),
+        tagged("import b", tags=["hide-input", "setup"], name="s2"),
+        tagged("draw()", figure, tags=["draws"], name="pixel"),
+        tagged("assert a\nassert b", printed("it holds"), tags=["tests"], name="t1"),
+        markdown("**Before you run it.** What comes?\n"),
+        tagged("print(6)", printed("six"), name="p1"),
+        tagged("draw()", picture(4, "Another grey pixel of this page."), tags=["draws"], name="p2"),
+        markdown("So it is, see {numref}`fig-pixel`."),
+    ]
+    done = build(small_book(tmp_path, cells), tmp_path / "out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = soup(tmp_path / "out" / "_build" / "html" / "page.html")
+    labels = [(box.summary.span.text, box.summary.small.text) for box in page.select("article details")]
+    assert labels == [
+        ("Set-up", "2 lines"),
+        ("How the figure is drawn", "1 line"),
+        ("How this page is tested", "2 checks, all hold"),
+        ("Show what it prints", "a figure and 1 line"),
+        ("How the figure is drawn", "1 line"),
+    ]
+    assert not page.select("details[open]")
+    shown = page.select_one("figure#fig-pixel")
+    assert shown.figcaption.select_one(".caption-number").text.strip() == "Figure 1"
+    assert shown.figcaption.math and shown.figcaption.select_one("a.headerlink") and "Seed 0." in shown.figcaption.text
+    assert shown.find_next("details").summary.span.text == "How the figure is drawn"
+    assert "it holds" in page.select_one("details.tests").text
+    guess = page.select_one("div.guess")
+    answer = guess.select_one("details.prediction")
+    assert "six" in answer.text and answer.img and "print(6)" not in answer.text and "print(6)" in guess.text
+    assert page.select_one("a.reference[href='#fig-pixel']").text == "Figure 1"
+
+
+def test_pictures_are_sized_and_come_when_they_are_near(site):
+    for path in html_pages(site):
+        for place, image in enumerate(soup(path).select("article img")):
+            assert int(image["width"]) > 0 and int(image["height"]) > 0, path.name
+            assert (image.get("loading") == "lazy") == (place > 0), path.name
+
+
+def test_chapters_begin_with_what_they_ask_and_cost(site):
+    for path in (site / "notebooks").glob("*.html"):
+        article = soup(path).select_one("article")
+        facts = [term.text for term in article.select("dl.facts dt")]
+        read, run, needs = [fact.text for fact in article.select("dl.facts dd")]
+        assert facts == ["To read", "To run", "Needs"] and needs and re.match(r"\d+ min$", read), path.name
+        assert re.match(r"(under 1|\d+) min on (one core|\d+ cores)$", run), path.name
+        assert article.select_one("p.question").text.endswith("?") and f"Chapter {int(path.name[:2])}" in article.p.text
+        size = (path.parent / article.select_one("a[download]")["href"]).stat().st_size
+        assert f"{round(size / 1000)} KB" in article.select_one("a[download]").text
+
+
+def test_descriptions_are_whole_sentences_without_tex(site):
+    for path in html_pages(site):
+        page = soup(path)
+        text = page.select_one("meta[name=description]")["content"]
+        assert text == page.select_one('meta[property="og:description"]')["content"], path.name
+        assert re.search(r"[.?!:)”]$", text) and not re.search(r"\\\\|\$|\[|\.\.\.$", text), (path.name, text)
+        assert len(page.select("meta[name=viewport]")) == 1 and page.select_one('meta[property="og:image"]'), path.name
+
+
+def test_the_site_has_a_root_a_map_and_a_page_for_the_lost(site):
+    root = soup(site / "index.html")
+    assert root.title.text and root.select_one('meta[property="og:image"]') and root.a["href"] == "book/index.html"
+    locations = re.findall(r"<loc>(.*?)</loc>", (site / "sitemap.xml").read_text())
+    base = soup(site / "404.html").base["href"]
+    assert {urlsplit(url).path.removeprefix(base) for url in locations} == {str(p.relative_to(site)) for p in html_pages(site)}
+    assert "Sitemap: https://" in (site / "robots.txt").read_text() and (site / "_static" / "favicon.svg").is_file()
+
+
+def test_a_rule_that_no_page_uses_is_dropped():
+    from assets import purged, small, without_unread_variables
+
+    css = """.a, .b:not(.gone) { color: red } /* x */ @media print { .gone { top: 0 } .a > #c { --u: url("data:;}{") } }
+    .gone { top: 1 } :root { --u: 1; --v: var(--w); --w: 2 } p { left: var(--u) }"""
+    kept = without_unread_variables(purged(small(css), {"a", "b", "c"}), "")
+    assert "gone{" not in kept.replace(" ", "") and ".a,.b:not(.gone)" in kept and "--w" not in kept and "--u: 1" in kept
 
 
 # --- times of the notebooks

@@ -52,6 +52,7 @@ def describe_figures(app: Sphinx, doctree: nodes.document) -> None:
         bundles = [c for c in container.findall(nodes.container) if c.get("nb_element") == "mime_bundle"]
         if not bundles:
             continue
+        container["figure_id"] = cells[container["cell_index"]].get("id", container["cell_index"])
         outputs = shown_outputs(cells[container["cell_index"]])
         if len(bundles) != len(outputs):  # MyST-NB has left one out, and a description would land on the wrong picture
             logger.warning(
@@ -67,7 +68,7 @@ def describe(image: nodes.image, output: dict[str, Any], location: nodes.Node) -
     alt = str(output.get("metadata", {}).get("image/png", {}).get("alt", "")).strip()
     if not alt:
         logger.warning("a figure has no description: show it with ganlib.show.publish", location=location)
-    image["alt"] = alt
+    image["alt"], image["caption"] = alt, output.get("metadata", {}).get("image/png", {}).get("caption", "")
     image["classes"] = [*image.get("classes", []), "dark-light", *(["animation"] if alt.startswith("Animation.") else [])]
 
 
@@ -143,12 +144,6 @@ def link_types(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: 
     return None if entry is None else make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, content, target)
 
 
-def drop_thebe(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document) -> None:
-    """Jupyter Book loads Thebe whether or not a page offers it, and declares its constants twice, which is an error."""
-    scripts = context.get("script_files", [])
-    context["script_files"] = [s for s in scripts if "thebe" not in f"{s.filename} {s.attributes}".lower()]
-
-
 def number_chapters_by_file(app: Sphinx) -> None:
     """Lets Sphinx number the sections as it does, then puts the file's number in place of the first one.
 
@@ -179,7 +174,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", set_site_address)
     app.connect("builder-inited", number_chapters_by_file)
     app.connect("doctree-read", describe_figures)
-    app.connect("html-page-context", drop_thebe, priority=900)
     app.connect("autodoc-process-signature", written_signature)
     app.connect("autodoc-process-docstring", escape_bars)
     app.connect("missing-reference", link_types)
