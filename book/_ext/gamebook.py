@@ -65,11 +65,13 @@ def describe_figures(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def describe(image: nodes.image, output: dict[str, Any], location: nodes.Node) -> None:
-    alt = str(output.get("metadata", {}).get("image/png", {}).get("alt", "")).strip()
+    about = output.get("metadata", {}).get("image/png", {})
+    alt, kind = str(about.get("alt", "")).strip(), about.get("kind", "picture")
     if not alt:
         logger.warning("a figure has no description: show it with ganlib.show.publish", location=location)
-    image["alt"], image["caption"] = alt, output.get("metadata", {}).get("image/png", {}).get("caption", "")
-    image["classes"] = [*image.get("classes", []), "dark-light", *(["animation"] if alt.startswith("Animation.") else [])]
+    image["alt"], image["caption"] = alt, about.get("caption", "")
+    moves = ["animation"] if alt.startswith("Animation.") else []
+    image["classes"] = [*image.get("classes", []), "dark-light", kind, *moves]  # of lines the style sheet sets the tone
 
 
 def recorded(text: str, folder: Path = RESULTS) -> str:
