@@ -216,7 +216,8 @@ def test_pages_cost_little(browser, site, compressed):
 
 
 def test_a_page_that_costs_much_is_found(browser, tmp_path):
-    jump = "<script>setTimeout(() => { document.body.style.paddingTop = '300px' }, 100)</script>"
+    move = "document.body.style.paddingTop = '300px'; document.title = 'moved'"
+    jump = f"<script>onload = () => requestAnimationFrame(() => setTimeout(() => {{ {move} }}, 200))</script>"
     (tmp_path / "a.html").write_text(f'<div style="height: 700px; background: #888">a</div>{jump}')
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
