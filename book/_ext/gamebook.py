@@ -146,6 +146,13 @@ def link_types(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: 
     return None if entry is None else make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, content, target)
 
 
+def labels_are_anchors(app: Sphinx, env: BuildEnvironment) -> None:
+    """Lets a link name a label behind a file, ``[text](08_mnist_gan.ipynb#sec-08-loop)``, as notebooks elsewhere need it."""
+    for label, (page, anchor, *title) in {**env.domaindata["std"]["anonlabels"], **env.domaindata["std"]["labels"]}.items():
+        if page in env.metadata:
+            env.metadata[page].setdefault("myst_slugs", {}).setdefault(label, (0, anchor, *(title or [label])))
+
+
 def number_chapters_by_file(app: Sphinx) -> None:
     """Lets Sphinx number the sections as it does, then puts the file's number in place of the first one.
 
@@ -179,5 +186,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("autodoc-process-signature", written_signature)
     app.connect("autodoc-process-docstring", escape_bars)
     app.connect("missing-reference", link_types)
+    app.connect("env-check-consistency", labels_are_anchors)
     app.add_role("result", ResultRole())
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
