@@ -1,6 +1,7 @@
 """Cells as a reader meets them: set-up, drawing and testing folded, outputs behind a guess, pictures numbered.
 
-* The cell tags ``setup``, ``draws`` and ``tests`` (and ``hide-input``, which stands for one of the first two) fold a cell.
+* The cell tags ``setup``, ``draws`` and ``tests`` (and ``hide-input``, which stands for one of the first two) fold a cell;
+  ``mystnb.code_prompt_show`` in its metadata is a label of its own, and ``hide-cell`` folds what it shows, too.
 * From a paragraph that says "Before you run it" to the next text, what the cells print waits behind a button.
 * A picture with an alternative text is a figure with an address; with a caption it bears a number, too.
 """
@@ -55,6 +56,8 @@ def counted(number: int, what: str) -> str:
 def role(cell: nodes.container, first: bool) -> str:
     """Under which label a cell is folded; "" if it stands open."""
     tags = cell["cell_metadata"].get("tags", [])
+    if own := cell["cell_metadata"].get("mystnb", {}).get("code_prompt_show"):
+        return own
     for tag, label in (("setup", SETUP), ("draws", DRAWS), ("tests", TESTS)):
         if tag in tags:
             return label
@@ -76,7 +79,8 @@ def fold_cell(cell: nodes.container, label: str) -> None:
     box = fold(label=label, note=note, classes=[{SETUP: "setup", DRAWS: "draws", TESTS: "tests"}.get(label, "code")])
     cell.remove(source)
     box += source
-    if label == TESTS and output is not None:
+    whole = label == TESTS or "hide-cell" in cell["cell_metadata"].get("tags", [])
+    if whole and output is not None:
         cell.remove(output)
         box += output
     cell.insert(len(cell) if label == DRAWS else 0, box)
