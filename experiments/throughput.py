@@ -171,11 +171,9 @@ def repetition(batch: int, turns: int) -> dict[str, list[float]]:
         return take_turns({name: Way(rounds, batch) for name, rounds in ways.items()}, turns)
 
 
-def speeds_of_variants(turns: int) -> dict[str, Any]:
+def speeds_of_variants(turns: int) -> dict[str, list[float]]:
     images, _ = data.mnist("train", fallback=False)
-    return {
-        "rates": take_turns({n: Way(ours(recipe_in(half), images, b, way), b) for n, (way, b, half) in VARIANTS.items()}, turns)
-    }
+    return take_turns({n: Way(ours(recipe_in(half), images, b, way), b) for n, (way, b, half) in VARIANTS.items()}, turns)
 
 
 def speeds_compiled(batch: int, turns: int) -> dict[str, Any]:
