@@ -24,6 +24,7 @@ TEMML = Path(__file__).with_name("vendor") / "temml.min.js"
 LEANING = "VTWYPFKNUXf"  # italics whose top reaches over what follows
 BEFORE, AFTER = re.compile(r"[(\[“‘\"']+$"), re.compile(r"^(?:[.,;:!?)\]’”\"'%]+(?:s\b)?|-\w+)")
 LONG = 20  # characters; a longer formula may break before its signs
+WIDE = 30  # characters of a row of aligned equations that a phone shows in smaller signs
 SPLITTING = set("=≤≥<>≈∼→⇒≠+−↦∈")
 
 
@@ -123,6 +124,8 @@ def mathml(tex: str, display: bool = False) -> str:
     if len(visible(written)) > LONG and len(root) == 1 and root[0].tag == "mrow":
         root[:] = broken(root[0])
         classes += ["long"] if len(root) > 1 else []
+    if any(len(visible("".join(row.itertext()))) > WIDE for row in root.iter("mtr")):
+        classes.append("wide")
     root.attrib = {"display": "block"} if display else {}
     if classes:
         root.set("class", " ".join(classes))

@@ -63,7 +63,8 @@
   // A listing that scrolls sideways can be reached from the keyboard; it is measured when it comes into view.
   const measured = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
-      if (isIntersecting && target.scrollWidth > target.clientWidth + 1) target.tabIndex = 0;
+      if (!isIntersecting) continue;
+      if (target.scrollWidth > target.clientWidth + 1) target.tabIndex = 0;
       else target.removeAttribute("tabindex");
     }
   }, { rootMargin: "200px" });
