@@ -82,21 +82,31 @@ def test_what_was_tried_and_the_copied_eps_say_what_the_chapter_says():
 
 
 def test_the_record_of_speed_says_what_the_chapter_says():
-    """In every repetition over one and a half times the usual way, and between six and eight tenths of the limit."""
+    """A third faster than the usual way, between six and nine tenths of the limit, and nothing compiled is faster."""
     speed = record.read("throughput")
     assert len(speed["repetitions"]) == speed["configuration"]["repeats"] == 3
     for outcome in [*speed["repetitions"], speed["all"]]:
-        assert outcome["ratio_to_usual"] > 1.5 and 0.6 < outcome["share_of_limit"] < 0.8
+        assert outcome["ratio_to_usual"] > 1.33 and 0.6 < outcome["share_of_limit"] < 0.9
     assert list(speed["variants"]) == list(throughput.VARIANTS)
     rows = speed["variants"]
     plain, large, half = rows["fresh fakes, batch 64"], rows["fresh fakes, batch 512"], rows["fresh fakes, batch 128, bfloat16"]
-    assert large["images_per_second"] > 2 * plain["images_per_second"]
+    assert large["images_per_second"] > 1.8 * plain["images_per_second"]
+    assert all(row["times_eager"] < 1.05 for row in speed["compiled"].values())
     assert large["times_floor"] == max(row["times_floor"] for row in rows.values())
     assert half["times_floor"] < rows["fresh fakes, batch 128"]["times_floor"]
 
 
+def test_the_record_of_the_race_says_what_the_chapter_says():
+    """The recipe is as good in a tenth of the time as the usual way ever gets, and the outcome follows from the two curves."""
+    found = record.read("race")
+    ways = [found[way]["along"] for way in ("usual", "ours")]
+    assert found["usual"]["along"][-1]["round"] == 20 * (60_000 // 64) and found["ours"]["along"][-1]["round"] == 16_000
+    assert race.result(*ways) == {key: found[key] for key in ("best_usual", "reached", "times_sooner")}
+    assert found["times_sooner"] > 10
+
+
 def test_shared_fakes_at_full_length_end_where_fresh_ones_do():
-    """As chapter 8 says: with a fifth more rounds, from the ratio of the speeds, the two intervals overlap."""
+    """With a fifth more rounds, from the ratio of the speeds, the two intervals overlap."""
     fresh, shared = record.read("mnist_gan")["runs"], record.read("mnist_gan_shared")["runs"]
     assert [row["seed"] for row in shared] == [row["seed"] for row in fresh] == [0, 1, 2, 3, 4]
     assert all(row["settings"] == mnist_gan.SHARED for row in shared)
@@ -104,7 +114,7 @@ def test_shared_fakes_at_full_length_end_where_fresh_ones_do():
     ratio = (
         speeds["shared fakes, batch 128, bfloat16"]["times_plain"] / speeds["fresh fakes, batch 128, bfloat16"]["times_plain"]
     )
-    assert mnist_gan.SHARED["rounds"] / 16_000 == pytest.approx(ratio, abs=0.02)
+    assert mnist_gan.SHARED["rounds"] / 16_000 == pytest.approx(ratio, abs=0.05)  # 1.20 and 1.17 on two processors
     (a, half_a), (b, half_b) = (mean_interval([row["ema"]["times_floor"] for row in rows]) for rows in (fresh, shared))
     assert abs(a - b) < min(half_a, half_b)
 
