@@ -41,8 +41,9 @@ class Templates(BuiltinTemplateLoader):
     def render(self, template: str, context: dict) -> str:
         page = ICON.sub(drawn, super().render(template, context))
         # A button that shows only an icon says its name in `title`; a screen reader is told it, too.
+        page = re.sub(r'(<button class="btn search-button-field[^>]*?) aria-label="[^"]*"', r"\1", page)  # it shows its name
         return re.sub(
-            r'(<(?:button|a)\b(?=[^>]*class="[^"]*\bbtn\b)(?![^>]*aria-label)[^>]*?)title="([^"]+)"',
+            r'(<(?:button|a)\b(?=[^>]*class="[^"]*\bbtn\b)(?![^>]*(?:aria-label|search-button-field))[^>]*?)title="([^"]+)"',
             r'\1title="\2" aria-label="\2"',
             page,
         )
