@@ -115,6 +115,7 @@ def animate(frames: Sequence["Figure"], alt: str, seconds: float = 4.0, caption:
         default_image=True,
         duration=[round(1000 * seconds / len(pictures))] * (len(pictures) - 1) + [2000],
         loop=0,
+        compress_level=9,  # a film is the heaviest file of its page
     )
     _display(buffer.getvalue(), f"Animation. {alt}", caption)
 

@@ -24,7 +24,7 @@ def smaller(path: Path) -> tuple[str, bytes, tuple[int, int]]:
         if path.suffix == ".png" and not getattr(picture, "is_animated", False):
             out = io.BytesIO()
             picture.convert("RGBA" if "transparency" in picture.info or picture.mode.endswith("A") else "RGB").save(
-                out, format="WEBP", lossless=True, method=3, quality=40
+                out, format="WEBP", lossless=True, method=5, quality=40
             )
             if out.tell() < len(data):
                 return ".webp", out.getvalue(), size
