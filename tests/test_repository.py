@@ -135,6 +135,16 @@ def comparison_faults(path: Path) -> Iterator[str]:
         yield f"{ignored} of {len(cells)} code cells ignore their output, more than 30 %"
 
 
+def fold_faults(path: Path) -> Iterator[str]:
+    """One rule for what stands folded: cells that show a figure are tagged "draws", and each such tag folds the code."""
+    for number, cell in enumerate(code_cells(path)):
+        found = tags(cell)
+        if re.search(r"\bshow\.(publish|animate)\(", cell["source"]) and "draws" not in found:
+            yield f"code cell {number} shows a figure and is not tagged draws"
+        if found & {"setup", "draws", "tests"} and not found & {"hide-input", "hide-cell"}:
+            yield f"code cell {number} is tagged {', '.join(found & {'setup', 'draws', 'tests'})} and its code stands in view"
+
+
 def setup_faults(path: Path, root: Path = ROOT) -> Iterator[str]:
     """A title comes first; the first code cell is the set-up cell of this address and version."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
@@ -158,7 +168,7 @@ def width_faults(path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", **named(NOTEBOOKS))
-@pytest.mark.parametrize("rule", [output_faults, comparison_faults, setup_faults, width_faults])
+@pytest.mark.parametrize("rule", [output_faults, comparison_faults, fold_faults, setup_faults, width_faults])
 def test_notebook(path, rule):
     assert not list(rule(path))
 
@@ -191,6 +201,8 @@ def a_notebook(path: Path, *changes: tuple[int, dict]) -> Path:
         (comparison_faults, 1, {"metadata": {"tags": ["raises-exception"]}}, "tagged raises-exception"),
         (comparison_faults, 2, {"metadata": {"tags": ["nbval-ignore-output"]}}, "2 of 4 code cells ignore"),
         (comparison_faults, 2, {"source": "# NBVAL_IGNORE_OUTPUT\nprint(x)"}, "2 of 4 code cells ignore"),
+        (fold_faults, 1, {"source": "show.publish(fig)"}, "is not tagged draws"),
+        (fold_faults, 3, {"metadata": {"tags": ["tests"]}}, "tagged tests and its code stands in view"),
         (setup_faults, 0, {"source": "import ganlib"}, "not the set-up cell"),
         (setup_faults, 0, {"metadata": {}}, "is tagged None"),
         (setup_faults, 3, {"source": "GANLIB_SRC = 1"}, "second set-up cell"),
