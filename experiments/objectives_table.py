@@ -180,7 +180,7 @@ def scores_of(row: dict[str, Any], task: str) -> list[dict[str, float]]:
     return [run["scores"] for run in row[task]] if task == "mnist" else row[task][0]["scores"]
 
 
-def nulls() -> dict[str, dict[str, list[dict[str, float]]]]:
+def untrained() -> dict[str, dict[str, list[dict[str, float]]]]:
     """What no training made, five draws each: real data, and noise, uniform over the square or over the pixels."""
     found = {"real data": {}, "noise": {}}
     for task, mixture in remedies.TASKS.items():
@@ -224,7 +224,7 @@ def write_record(rows: list[dict], name: str = "objectives", folder: Path = reco
     rates = {"lr_G": remedies_pair.LR_G, "lr_D": remedies_pair.LR_D, "betas": list(remedies_pair.BETAS)}
     configuration = {"seeds": SEEDS, "samples": SAMPLES, "std": std, "digits": DIGITS | {"lr_G": 1e-3, "lr_D": 5e-4}}
     configuration |= {"points": POINTS | rates | {"batch": remedies.BATCH, "d_widths": list(PAIR.d_widths)}}
-    figures = bench.rounded({"rows": rows, "nulls": nulls(), "floor": digits.floor()[0]}) | {"opening": opening()}
+    figures = bench.rounded({"rows": rows, "untrained": untrained(), "floor": digits.floor()[0]}) | {"opening": opening()}
     return record.write(name, configuration, figures, sum(run["seconds"] for run in runs), folder, "processor")
 
 

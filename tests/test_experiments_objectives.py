@@ -63,7 +63,7 @@ def test_a_finished_row_is_kept_and_recorded(monkeypatch, tmp_path, digits_at_ha
     assert table.row_of("wasserstein", True, rounds=2) == row
     with pytest.raises(pytest.fail.Exception):
         table.row_of("wasserstein", False, rounds=2)
-    monkeypatch.setattr(table, "nulls", dict)
+    monkeypatch.setattr(table, "untrained", dict)
     monkeypatch.setattr(table, "opening", dict)
     monkeypatch.setattr(table.digits, "floor", lambda: (1.5, [1.5]))
     written = json.loads(table.write_record([row], "short", tmp_path).read_text())
@@ -85,7 +85,7 @@ def test_digits_are_scored_twice(monkeypatch, digits_at_hand):
 
 def test_real_data_and_noise_are_told_apart(monkeypatch):
     monkeypatch.setattr(table, "digit_scores", lambda images: {"range": (images.min().item(), images.max().item())})
-    found = table.nulls()
+    found = table.untrained()
     for task, modes in (("ring", 8), ("grid", 25)):
         assert all(score["modes"] == modes and score["share"] > 0.98 for score in found["real data"][task])
         assert all(score["share"] < 0.2 for score in found["noise"][task])
