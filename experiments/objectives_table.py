@@ -35,8 +35,8 @@ GAMES = ("minimax", "nonsaturating", "least_squares", "hinge", "wasserstein", "r
 ROWS = [*((game, False) for game in GAMES), ("nonsaturating", True), ("wasserstein", True)]
 SEEDS = 5
 PAIR = Setting(d_widths=(128, 128))
-POINTS = {"rounds": 4_000, "weight": 0.1}
-DIGITS = {"rounds": 1_600, "weight": 10.0, "batch": 64, "ema_share": 0.1}
+POINTS = {"rounds": 3_000, "weight": 0.1}
+DIGITS = {"rounds": 1_400, "weight": 10.0, "batch": 64, "ema_share": 0.1}
 DIGITS |= {"g_widths": [128, 256, 512], "d_widths": [512, 256]}
 SAMPLES = {"points": 2_500, "digits": 10_000, "neighbours": 2_500}
 
