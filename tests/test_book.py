@@ -592,6 +592,11 @@ def printed(text):
     return {"output_type": "stream", "name": "stdout", "text": [text]}
 
 
+def table_of(text):
+    data = {"text/html": f"<table class='shown'><tr><td>{text}</td></tr></table>", "text/plain": f"{text}\nin two lines"}
+    return {"output_type": "display_data", "data": data, "metadata": {}}
+
+
 def test_cells_fold_by_their_tags_and_answers_wait(tmp_path):
     """Set-up cells are one fold; a drawing's code stands below its figure; a test takes its output along; a guess hides all."""
     figure = picture(3, "A grey pixel that stands for a curve.")
@@ -603,7 +608,7 @@ def test_cells_fold_by_their_tags_and_answers_wait(tmp_path):
         tagged("draw()", figure, tags=["draws"], name="pixel"),
         tagged("assert a\nassert b", printed("it holds"), tags=["tests"], name="t1"),
         markdown("**Before you run it.** What comes?\n"),
-        tagged("print(6)", printed("six"), name="p1"),
+        tagged("print(6)", printed("six"), table_of("seven"), name="p1"),
         tagged("draw()", picture(4, "Another grey pixel of this page."), tags=["draws"], name="p2"),
         markdown("So it is, see {numref}`fig-pixel`."),
     ]
@@ -615,7 +620,7 @@ def test_cells_fold_by_their_tags_and_answers_wait(tmp_path):
         ("Set-up", "2 lines"),
         ("How the figure is drawn", "1 line"),
         ("How this page is tested", "2 checks, all hold"),
-        ("Show what it prints", "a figure and 1 line"),
+        ("Show what it prints", "a figure, a table and 1 line"),
         ("How the figure is drawn", "1 line"),
     ]
     assert not page.select("details[open]")
