@@ -386,8 +386,8 @@ def shown(cell):
     pieces = []
     for output in cell.get("outputs", []):
         pieces += ["".join(output.get("text", [])), "".join(output.get("data", {}).get("text/plain", []))]
-        about = output.get("metadata", {}).get("image/png", {})
-        pieces += [str(about.get("alt", "")), str(about.get("caption", ""))]
+        for about in output.get("metadata", {}).values():  # by the kind of image
+            pieces += [str(about.get("alt", "")), str(about.get("caption", ""))]
     return "\n".join(pieces)
 
 

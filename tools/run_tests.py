@@ -28,6 +28,7 @@ NBVAL = (
     "--nbval-current-env",
     "--nbval-cell-timeout=1200",
     "--nbval-kernel-startup-timeout=300",
+    f"--nbval-sanitize-with={Path(__file__).with_name('pictures.cfg')}",
     "-p",
     "no:cacheprovider",
 )
