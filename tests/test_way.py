@@ -1,12 +1,15 @@
 """The way through the book, as a reader meets it: the first page, the two-hour path, questions in the margin, the search."""
 
+import hashlib
 import re
 import sys
+import zipfile
 from pathlib import Path
 from urllib.parse import urldefrag
 
 import numpy as np
 import pytest
+import repository
 import ring_film
 import yaml
 from bs4 import BeautifulSoup
@@ -252,4 +255,80 @@ def test_the_search_finds_what_readers_type(browser, server, typed, right):  # n
     assert any(re.search(right, link) for link in links), links
     texts = page.locator("ul.search").inner_text()
     assert not re.search(r"\\[a-z]+|\$|\\\(", texts), texts[:2000]
+    page.close()
+
+
+# --- the library's wheel
+
+
+def wheel_of(site):
+    (wheel,) = (site / "dist").glob("*.whl")
+    return wheel
+
+
+def test_the_set_up_cells_name_the_wheel_of_the_site(site):
+    """The address that the site offers is the one that the cells ask for, and the page shows its name and hash."""
+    wheel = wheel_of(site)
+    address = f"{re.search(r'https://[^<]*/', (site / 'robots.txt').read_text())[0]}dist/{wheel.name}"
+    source = {}
+    exec(
+        repository.setup_cell().replace("import ganlib", "raise ModuleNotFoundError", 1).partition("%pip")[0] + "\n    pass",
+        source,
+    )
+    assert source["GANLIB_SRC"] == address
+    page = soup(site / "book" / "on_your_machine.html").article
+    assert f"pip install {address}" in page.text and hashlib.sha256(wheel.read_bytes()).hexdigest() in page.text
+    assert page.select_one("a[download]")["href"] == f"../dist/{wheel.name}"
+
+
+def test_the_wheel_holds_the_library(site, tmp_path):
+    """Installed without a network it is what the repository has, records and weights included; a second build has its bytes."""
+    from wheel_file import built as build_wheel
+
+    wheel = wheel_of(site)
+    with zipfile.ZipFile(wheel) as archive:
+        inside = {name: archive.read(name) for name in archive.namelist() if name.startswith("ganlib/")}
+    ours = {
+        str(path.relative_to(ROOT)): path.read_bytes()
+        for path in repository.project_files()
+        if path.is_relative_to(ROOT / "ganlib")
+    }
+    assert inside == ours
+    assert build_wheel(ROOT, tmp_path).read_bytes() == wheel.read_bytes()
+
+
+def test_a_wheel_that_cannot_be_built_fails_the_build(tmp_path):
+    from sphinx.errors import ExtensionError
+    from wheel_file import built as build_wheel
+
+    (tmp_path / "ganlib").mkdir()
+    for name in ("README.md", "LICENSE"):
+        (tmp_path / name).touch()
+    (tmp_path / "pyproject.toml").write_text("[project]\n")
+    with pytest.raises(ExtensionError, match="wheel was not built"):
+        build_wheel(tmp_path, tmp_path / "dist")
+
+
+# --- on paper
+
+
+CLIPPED = """() => {
+  const column = document.querySelector("article").getBoundingClientRect();
+  const seen = [...document.querySelectorAll("article :is(pre, table, p, figure, aside, .on-path)")];
+  const cut = (e) => e.matches("pre, table") && e.scrollWidth > e.clientWidth + 1;
+  return seen.filter((e) => e.getClientRects().length && (cut(e) || e.getBoundingClientRect().right > column.right + 1))
+    .map((e) => e.outerHTML.slice(0, 120));
+}"""
+
+
+@in_browser
+@pytest.mark.parametrize("name", ["book/index", "book/on_your_machine", "notebooks/02_minimax_game", "notebooks/10_measuring"])
+def test_no_line_is_clipped_on_paper(browser, site, name):  # noqa: F811
+    """A4 less its margins; notes of the margin stand in the text."""
+    page = browser.new_page(viewport={"width": 658, "height": 980})
+    page.goto((site / f"{name}.html").as_uri())
+    page.emulate_media(media="print")
+    page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
+    page.wait_for_timeout(300)
+    assert page.evaluate(CLIPPED) == []
     page.close()

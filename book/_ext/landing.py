@@ -74,7 +74,7 @@ def ring(app: Sphinx, here: str) -> str:
     buttons = ""
     for stop in STOPS:
         at = rounds.index(stop)
-        small = drawing(("real", dots(shown["data"][:40])), ("fake", dots(shown["points"][at][:80])))
+        small = drawing(("real", dots(shown["data"][:24])), ("fake", dots(shown["points"][at][:52])))
         name = f"<span>{'round ' if stop == 0 else ''}{stop:,}</span>"
         current = ' aria-current="true"' if stop == SHOWN else ""
         buttons += f'<button type="button" data-frame="{at}"{current} disabled>{small}{name}</button>'
