@@ -58,7 +58,8 @@ MAY_IMPORT = {
     "diagnostics": {"types", "training"},
     "style": set(),
     "tables": set(),
-    "show": {"types", "arguments", "style", "tables"},
+    "pictures": set(),
+    "show": {"types", "arguments", "pictures", "style", "tables"},
     "record": {"arguments", "files"},
 }
 
