@@ -36,7 +36,7 @@ ROWS = [*((game, False) for game in GAMES), ("nonsaturating", True), ("wasserste
 SEEDS = 5
 PAIR = Setting(d_widths=(128, 128))
 POINTS = {"rounds": 3_000, "weight": 0.1}
-DIGITS = {"rounds": 1_400, "weight": 10.0, "batch": 64, "ema_share": 0.1}
+DIGITS = {"rounds": 1_200, "weight": 10.0, "batch": 64, "ema_share": 0.1}
 DIGITS |= {"g_widths": [128, 256, 512], "d_widths": [512, 256]}
 SAMPLES = {"points": 2_500, "digits": 10_000, "neighbours": 2_500}
 
