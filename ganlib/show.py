@@ -20,6 +20,7 @@ from ganlib.arguments import as_values, number, positive, whole
 from ganlib.style import BLUE, D_COLOR, FAKE, GREEN, GREY, OTHER, PINK, REAL, RED, book_look, dress
 from ganlib.tables import table
 from ganlib.types import Array
+from ganlib.widgets import widget
 
 __all__ = [
     "BLUE",
@@ -37,6 +38,7 @@ __all__ = [
     "machine",
     "publish",
     "table",
+    "widget",
 ]
 
 if TYPE_CHECKING:

@@ -58,7 +58,8 @@ MAY_IMPORT = {
     "diagnostics": {"types", "training"},
     "style": set(),
     "tables": set(),
-    "show": {"types", "arguments", "style", "tables"},
+    "widgets": {"arguments", "show"},
+    "show": {"types", "arguments", "style", "tables", "widgets"},
     "record": {"arguments", "files"},
 }
 

@@ -26,7 +26,7 @@ PROGRAMS = [
 # comes into view.
 MEASURES_ALL = ',"complete"===document.readyState?T():window.addEventListener("load",T)'
 BOOTSTRAP_SETS = {"show", "fade", "active", "tooltip", "tooltip-inner", "tooltip-arrow", "bs-tooltip-auto"}
-KEPT = {"site.css", "site.js", "math.woff2", "searchtools.js", "language_data.js", "favicon.svg"}
+KEPT = {"site.css", "site.js", "widgets.js", "math.woff2", "searchtools.js", "language_data.js", "favicon.svg"}
 ENDINGS = {".png", ".webp", ".svg", ".jpg"}
 
 
