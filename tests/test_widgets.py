@@ -1,6 +1,7 @@
 """Widgets: what Python hands out, that the program is what its sources make, and each of them played in the built book."""
 
 import gzip
+import importlib.util
 import json
 import os
 import shutil
@@ -94,3 +95,27 @@ def test_the_program_is_what_its_sources_make(tmp_path):
     done = subprocess.run([node(), "run", "build", "--", str(made)], cwd=SOURCES, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert made.read_bytes() == widgets.SCRIPT.read_bytes()
+
+
+def numbers(value):
+    """All numbers in nested lists and dicts, in their order."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    return [x for part in value for x in numbers(part)] if isinstance(value, list) else [value]
+
+
+def test_the_fixtures_are_what_ganlib_gives():
+    spec = importlib.util.spec_from_file_location("fixtures", SOURCES / "fixtures.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    stored, now = json.loads((SOURCES / "fixtures.json").read_text()), module.fixtures()
+    stored, now = numbers(stored), numbers(json.loads(json.dumps(now)))
+    assert [x for x in stored if isinstance(x, str)] == [x for x in now if isinstance(x, str)]
+    assert [x for x in stored if not isinstance(x, str)] == pytest.approx(
+        [x for x in now if not isinstance(x, str)], rel=1e-7, abs=1e-9
+    )
+
+
+def test_the_engine_gives_the_same_and_so_do_its_games():
+    done = subprocess.run([node(), "test"], cwd=SOURCES, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
