@@ -21,6 +21,7 @@ from ganlib.pictures import check_described, check_legible, png, svg
 from ganlib.style import BLUE, D_COLOR, FAKE, GREEN, GREY, OTHER, PINK, REAL, RED, book_look, dress
 from ganlib.tables import table
 from ganlib.types import Array
+from ganlib.widgets import widget
 
 __all__ = [
     "BLUE",
@@ -38,6 +39,7 @@ __all__ = [
     "machine",
     "publish",
     "table",
+    "widget",
 ]
 
 if TYPE_CHECKING:
