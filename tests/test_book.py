@@ -484,6 +484,7 @@ def test_pages_have_few_elements_and_ask_for_two_files(site):
         programs = [Path(urlsplit(tag["src"]).path).name for tag in page.select("script[src]")]
         search = ["searchtools.js", "language_data.js", "headings.js", "searchindex.js"]
         more = {"search.html": search, "index.html": ["ring_data.js", "ring.js"]}.get(path.name, [])
+        more = [*more, "widgets.js"] if page.select("gan-widget") else more
         assert sorted(programs) == sorted(["site.js", *more]), path.name
         assert all("defer" in tag.attrs for tag in page.select("script[src]")), path.name
     assert len((ROOT / "book" / "_static" / "book.css").read_bytes()) <= STYLE
