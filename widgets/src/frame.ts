@@ -395,7 +395,10 @@ export class Frame {
     this.settings = found.settings;
     this.rewind();
     this.waiting = found.steps;
-    this.host.scrollIntoView({ block: "start" });
+    const show = () => this.host.scrollIntoView({ block: "start" });
+    show();
+    setTimeout(show, 250); // what lies above is laid out as it comes near, and moves the rest
+    if (document.readyState !== "complete") addEventListener("load", show, { once: true });
     this.visible = true;
     this.refresh();
     return true;
