@@ -59,7 +59,7 @@ def test_played_from_a_folder(browser, site):  # noqa: F811
         link.click()
         assert page.evaluate("location.hash").startswith("#w-")
         page.reload()
-        page.wait_for_function("document.querySelector('gan-widget').dataset.round === '3'")
+        page.wait_for_function(f"{FIRST}.querySelector('.status').innerText.length > 20")  # it has come into view by itself
         assert rounds(page, 3) == third
         do(page, "play")
         page.wait_for_function("Number(document.querySelector('gan-widget').dataset.round) > 4")
@@ -82,10 +82,11 @@ def test_played_from_a_server_with_keys_alone(browser, site, server):  # noqa: F
             page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         rounds(page, 1)
-        before = page.evaluate(f"{FIRST}.querySelector('input[type=range]').value")
-        page.evaluate(f"{FIRST}.querySelector('input[type=range]').focus()")
+        slider = f"[...{FIRST}.querySelectorAll('input[type=range]')].find((e) => e.getClientRects().length)"
+        before = page.evaluate(f"{slider}.value")
+        page.evaluate(f"{slider}.focus()")
         page.keyboard.press("ArrowRight")
-        assert page.evaluate(f"{FIRST}.querySelector('input[type=range]').value") != before
+        assert page.evaluate(f"{slider}.value") != before
         assert page.evaluate(f"{FIRST}.querySelector('.status').getAttribute('role')") == "status"
         assert faults == []
         page.close()
@@ -100,7 +101,8 @@ def test_on_a_phone_in_both_dresses(browser, site):  # noqa: F811
           !e.closest('svg, .hidden') && e.getBoundingClientRect().right > innerWidth).map((e) => e.outerHTML.slice(0, 80))""")
         small = page.evaluate(f"""() => [...{FIRST}.querySelectorAll('button, select, input[type=range]')].filter((e) =>
           e.getClientRects().length && e.getBoundingClientRect().height < 24).map((e) => e.outerHTML.slice(0, 80))""")
-        assert (wide, small, accessibility(page), faults) == ([], [], {"accessibility": []}, [])
+        assert (wide, small, faults) == ([], [], [])  # before axe, which asks for style sheets that a folder refuses it
+        assert accessibility(page) == {"accessibility": []}
         page.close()
 
 
@@ -119,7 +121,7 @@ def test_nothing_runs_off_screen(browser, site):  # noqa: F811
     page, _ = opened(browser, with_widgets(site)[0].as_uri(), viewport={"width": 1280, "height": 900})
     do(page, "play")
     page.wait_for_function("Number(document.querySelector('gan-widget').dataset.round) > 1")
-    page.evaluate("window.scrollTo(0, 0); document.querySelector('article').scrollIntoView()")
+    page.evaluate("document.body.style.paddingTop = '9000px'; window.scrollTo(0, 0)")
     page.wait_for_timeout(300)
     left = page.get_attribute("gan-widget", "data-round")
     page.wait_for_timeout(500)
