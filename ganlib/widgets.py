@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ganlib.arguments import number
+from ganlib.pictures import check_described, check_legible, png
+from ganlib.style import book_look
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,20 +47,22 @@ def widget(name: str, still: "Figure", alt: str, caption: str = "", **data: floa
     """
     from IPython.display import display
 
-    from ganlib import show  # which offers this function, too
-
     if name not in names():
         raise ValueError(f"name must be one of {', '.join(names())}, got {name!r}.")
     for setting, value in data.items():
         if not isinstance(value, str | bool):
             number(value, setting)
-    with show.book_look():
-        show._check_described(still, alt)
-        png = show._png(still)
+    with book_look():
+        check_described(still, alt)
+        check_legible(still)
+        picture = png(still)
     settings = ", ".join(f"{setting} = {value}" for setting, value in data.items())
-    shown = {"image/png": png, "text/plain": f"{alt.strip().partition('. ')[0].rstrip('.')} ({name}: {settings or 'as it is'})"}
+    shown = {
+        "image/png": picture,
+        "text/plain": f"{alt.strip().partition('. ')[0].rstrip('.')} ({name}: {settings or 'as it is'})",
+    }
     if is_live():
-        shown["text/html"] = live_html(name, data, png, alt)
+        shown["text/html"] = live_html(name, data, picture, alt)
     about = {"alt": alt.strip(), "kind": "lines", "widget": {"name": name, "data": data}}
     about |= {"caption": caption.strip()} if caption else {}
     display(shown, metadata={"image/png": about}, raw=True)
@@ -74,7 +78,7 @@ def element(name: str, data: dict[str, float | str | bool]) -> str:
     return f'<gan-widget name="{escape(name)}" data="{escape(json.dumps(data, sort_keys=True, allow_nan=False))}">'
 
 
-def live_html(name: str, data: dict[str, float | str | bool], png: bytes, alt: str) -> str:
+def live_html(name: str, data: dict[str, float | str | bool], picture: bytes, alt: str) -> str:
     """An output that needs nothing but itself."""
-    image = f'<img alt="{escape(alt.strip())}" src="data:image/png;base64,{b64encode(png).decode()}">'
+    image = f'<img alt="{escape(alt.strip())}" src="data:image/png;base64,{b64encode(picture).decode()}">'
     return f"{element(name, data)}{image}</gan-widget><script>{SCRIPT.read_text(encoding='utf-8')}</script>"

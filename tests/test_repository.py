@@ -58,8 +58,9 @@ MAY_IMPORT = {
     "diagnostics": {"types", "training"},
     "style": set(),
     "tables": set(),
-    "widgets": {"arguments", "show"},
-    "show": {"types", "arguments", "style", "tables", "widgets"},
+    "pictures": set(),
+    "widgets": {"arguments", "pictures", "style"},
+    "show": {"types", "arguments", "pictures", "style", "tables", "widgets"},
     "record": {"arguments", "files"},
 }
 

@@ -65,7 +65,7 @@ def describe_figures(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def describe(image: nodes.image, output: dict[str, Any], location: nodes.Node) -> None:
-    about = output.get("metadata", {}).get("image/png", {})
+    about = next((about for kind, about in output.get("metadata", {}).items() if kind.startswith("image/")), {})
     alt, kind = str(about.get("alt", "")).strip(), about.get("kind", "picture")
     if not alt:
         logger.warning("a figure has no description: show it with ganlib.show.publish", location=location)

@@ -32,7 +32,7 @@ export interface Setup {
   guess?: { question: Words; choices: Words[] };
   /** The first is the canvas at the left, the others stand at its right. `ratio` is height by width. */
   plots: { ratio: number; label: Words; title?: Words; focus?: boolean }[];
-  key: (settings: Settings) => [style: "real" | "g" | "d" | "o", words: Words][];
+  key: (settings: Settings) => [style: Swatch, words: Words][];
   /** Rounds a second while it plays; Infinity: as many as the budget of a frame allows. */
   speed: (settings: Settings) => number;
   /** Chance plays a part: the last button draws another seed. Otherwise it calls the game's `newStart`. */
@@ -83,12 +83,18 @@ export function make<K extends keyof HTMLElementTagNameMap>(tag: K, attributes: 
   return element;
 }
 
+const stroke = (color: string, more: string) => `<path d="M1 5h23" fill="none" stroke="var(--w-${color})" ${more}/>`;
 const SWATCH = {
-  real: 'stroke="var(--w-real)" stroke-width="2.2" stroke-dasharray=".1 5" stroke-linecap="round"',
-  g: 'stroke="var(--w-g)" stroke-width="2.2"',
-  d: 'stroke="var(--w-d)" stroke-width="2.2" stroke-dasharray="8 5"',
-  o: 'stroke="var(--w-o)" stroke-width="1.5"',
+  real: stroke("real", 'stroke-width="2.2" stroke-dasharray=".1 5" stroke-linecap="round"'),
+  g: stroke("g", 'stroke-width="2.2"'),
+  d: stroke("d", 'stroke-width="2.2" stroke-dasharray="8 5"'),
+  o: stroke("o", 'stroke-width="1.5"'),
+  thin: stroke("g", 'stroke-width="1"'),
+  rings: '<circle cx="7" cy="5" r="2.6" fill="none" stroke="var(--w-real)"/><circle cx="17" cy="5" r="2.6" fill="none" stroke="var(--w-real)"/>',
+  dots: '<circle cx="7" cy="5" r="2.8" fill="var(--w-g)"/><circle cx="17" cy="5" r="2.8" fill="var(--w-g)"/>',
+  arrow: '<path d="M1 5h20m-5-4l5 4-5 4" fill="none" stroke="var(--w-o)" stroke-width="1.5"/>',
 };
+export type Swatch = keyof typeof SWATCH;
 
 export class Frame {
   settings: Settings;
@@ -363,7 +369,7 @@ export class Frame {
     ];
     for (const [element, text] of texts) if (element.textContent !== text) element.textContent = text;
     const items = this.setup.key(this.settings).map(([style, words]) =>
-      `<span><svg aria-hidden="true" viewBox="0 0 24 10"><path d="M1 5h23" fill="none" ${SWATCH[style]}/></svg>${say(words)}</span>`).join("");
+      `<span><svg aria-hidden="true" viewBox="0 0 24 10">${SWATCH[style]}</svg>${say(words)}</span>`).join("");
     if (key.dataset.shown !== items) {
       key.innerHTML = items;
       key.dataset.shown = items;
@@ -402,16 +408,30 @@ export class Frame {
   restore(): boolean {
     const found = read(location.hash, this.setup.name, this.usual);
     if (!found) return false;
+    store.set(`opened:${location.hash}`, "1");
+    this.tickOff();
     this.settings = found.settings;
     this.rewind();
     this.waiting = found.steps;
-    this.host.scrollIntoView({ block: "start" });
+    const show = () => this.host.scrollIntoView({ block: "start" });
+    show();
+    setTimeout(show, 250); // what lies above is laid out as it comes near, and moves the rest
+    if (document.readyState !== "complete") addEventListener("load", show, { once: true });
     this.visible = true;
     this.refresh();
     return true;
   }
 
+  /** Links on this page that open a state here: those that were followed bear a tick; a second click opens it again. */
+  private tickOff(first = false): void {
+    for (const link of document.querySelectorAll<HTMLAnchorElement>(`a[href^="#w-${this.setup.name}?"]`)) {
+      if (first) link.addEventListener("click", () => link.hash === location.hash && this.restore());
+      if (store.get(`opened:${link.hash}`) && !link.querySelector("[role=img]")) link.append(make("span", { role: "img", "aria-label": say("opened") }, " ✓"));
+    }
+  }
+
   private watch(): void {
+    this.tickOff(true);
     new IntersectionObserver((seen) => {
       this.visible = seen[seen.length - 1].isIntersecting;
       this.last = performance.now();
