@@ -59,8 +59,7 @@ def test_played_from_a_folder(browser, site):  # noqa: F811
         link.click()
         assert page.evaluate("location.hash").startswith("#w-")
         page.reload()
-        page.wait_for_function(f"{FIRST}.querySelector('.status').getClientRects().length > 0")  # it has come into view
-        page.wait_for_timeout(600)
+        page.wait_for_function(f"{FIRST}.querySelector('.status').innerText.length > 20")  # it has come into view by itself
         assert rounds(page, 3) == third
         do(page, "play")
         page.wait_for_function("Number(document.querySelector('gan-widget').dataset.round) > 4")

@@ -380,6 +380,7 @@ export class Frame {
   }
 
   address(): string {
+    if (this.setup.transport === "play") return write(this.setup.name, this.settings, this.usual, []); // a film has no past
     return write(this.setup.name, this.begun, this.usual, this.steps);
   }
 
@@ -413,13 +414,24 @@ export class Frame {
     this.settings = found.settings;
     this.rewind();
     this.waiting = found.steps;
-    const show = () => this.host.scrollIntoView({ block: "start" });
-    show();
-    setTimeout(show, 250); // what lies above is laid out as it comes near, and moves the rest
-    if (document.readyState !== "complete") addEventListener("load", show, { once: true });
+    this.comeIntoView();
     this.visible = true;
     this.refresh();
     return true;
+  }
+
+  /** Scrolls to the widget. What lies above is laid out as it comes near and moves the rest, so that once is not enough. */
+  private comeIntoView(): void {
+    let left = 25;
+    const stop = () => { left = 0; };
+    for (const event of ["wheel", "touchstart", "keydown", "pointerdown"]) addEventListener(event, stop, { once: true, passive: true });
+    const show = () => {
+      if (left-- <= 0) return;
+      const { top } = this.host.getBoundingClientRect();
+      if (top < -20 || top > 140) this.host.scrollIntoView({ block: "start", behavior: "instant" });
+      setTimeout(show, 80);
+    };
+    show();
   }
 
   /** Links on this page that open a state here: those that were followed bear a tick; a second click opens it again. */

@@ -20,7 +20,7 @@ export function palette(host: Element): Palette {
 export const FONT = '-apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "Noto Sans", "Apple SD Gothic Neo", "Malgun Gothic", "Noto Sans KR", sans-serif';
 
 export const css = `
-:host { display: block; scroll-margin-top: 4rem; max-width: 45rem; text-align: left; ${set(light)}; color: var(--w-ink); font: 400 14.5px/1.45 var(--text-font, ${FONT}) }
+:host { display: block; max-width: 45rem; text-align: left; ${set(light)}; color: var(--w-ink); font: 400 14.5px/1.45 var(--text-font, ${FONT}) }
 :host(.dark) { ${set(dark)} }
 * { box-sizing: border-box }
 slot { display: none }
