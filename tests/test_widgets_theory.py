@@ -49,6 +49,8 @@ def test_a_point_is_dragged_and_moved_with_keys(browser, site, name):  # noqa: F
     page.keyboard.press("ArrowDown" if name == "triangle" else "ArrowUp")
     page.wait_for_timeout(200)
     seen.append(status.inner_text())
+    canvas.evaluate("(canvas) => canvas.scrollIntoView({ block: 'center', behavior: 'instant' })")
+    page.wait_for_timeout(600)  # what is above may still be laid out
     box = canvas.bounding_box()
     page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.6)
     page.mouse.down()
