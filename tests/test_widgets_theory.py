@@ -39,16 +39,22 @@ def opened(browser, site, name, state=""):  # noqa: F811
     return page, widget, faults
 
 
+def another(page, widget, before):
+    """What the widget says once it is no longer what it said before."""
+    page.wait_for_function("([widget, before]) => widget.shadowRoot.querySelector('.status').textContent !== before",
+                           arg=[widget.element_handle(), before])  # fmt: skip
+    return widget.locator(".status").inner_text()
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
 @pytest.mark.parametrize("name", [name for name in PAGES if name != "hears"])
 def test_a_point_is_dragged_and_moved_with_keys(browser, site, name):  # noqa: F811
     page, widget, faults = opened(browser, site, name)
-    canvas, status = widget.locator("canvas").first, widget.locator(".status")
-    seen = [status.inner_text()]
+    canvas = widget.locator("canvas").first
+    seen = [widget.locator(".status").inner_text()]
     canvas.focus()
     page.keyboard.press("ArrowDown" if name == "triangle" else "ArrowUp")
-    page.wait_for_timeout(200)
-    seen.append(status.inner_text())
+    seen.append(another(page, widget, seen[-1]))
     canvas.evaluate("(canvas) => canvas.scrollIntoView({ block: 'center', behavior: 'instant' })")
     page.wait_for_timeout(600)  # what is above may still be laid out
     box = canvas.bounding_box()
@@ -56,8 +62,7 @@ def test_a_point_is_dragged_and_moved_with_keys(browser, site, name):  # noqa: F
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.7, steps=3)
     page.mouse.up()
-    page.wait_for_timeout(200)
-    seen.append(status.inner_text())
+    seen.append(another(page, widget, seen[-1]))
     page.close()
     assert len(set(seen)) == 3 and not faults
 
@@ -69,8 +74,7 @@ def test_a_link_restores_a_state(browser, site, name):  # noqa: F811
     usual = widget.locator(".status").inner_text()
     page.close()
     page, widget, _ = opened(browser, site, name, f"#w-{name}?{PAGES[name][1]}")
-    page.wait_for_function("([widget, usual]) => widget.shadowRoot.querySelector('.status').textContent !== usual",
-                           arg=[widget.element_handle(), usual])  # fmt: skip
+    another(page, widget, usual)
     href = widget.locator(".links a").get_attribute("href")
     page.close()
     assert not faults and href == f"#w-{name}?{PAGES[name][1]}"
