@@ -490,6 +490,13 @@ def test_pages_have_few_elements_and_ask_for_two_files(site):
     assert len((ROOT / "book" / "_static" / "book.css").read_bytes()) <= STYLE
 
 
+def test_every_figure_of_a_chapter_has_a_number_and_says_what_it_shows(site):
+    """`show.publish(..., caption=...)`: a figure without a caption has no number either."""
+    for path in html_pages(site):
+        captions = [figure.figcaption and figure.figcaption.get_text() for figure in soup(path).select("article figure")]
+        assert all(text and re.match(r"\s*Figure \d", text) for text in captions) or path.parent.name == "book", path.name
+
+
 def repeated_ids(page):
     ids = [tag["id"] for tag in page.find_all(id=True)]
     return sorted({name for name in ids if ids.count(name) > 1 or "/" in name})
