@@ -151,9 +151,8 @@ def test_pages_from_a_folder_on_a_phone(browser, site):
 
 # --- what a page costs, and what it does
 
-# Two pages carry more until their pictures are drawn as lines: the film of chapter 3, the thirty figures of chapter 9.
+# One page carries more until its pictures are drawn as lines: the thirty figures of chapter 9.
 HEAVIER = {
-    "03_algorithm_by_hand": {"first": 600_000},
     "09_reading_runs": {"whole": 1_500_000},
 }
 FIRST, WHOLE, REQUESTS, SHIFT = 300_000, 1_000_000, 8, 0.05  # bytes before scrolling and after, compressed; requests; layout

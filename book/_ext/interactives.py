@@ -10,6 +10,7 @@ from pathlib import Path
 from posixpath import relpath
 from typing import Any, ClassVar
 
+import films
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
@@ -28,7 +29,13 @@ def visit_interactive(self: Any, node: interactive) -> None:
         here = Path(self.builder.current_docname).parent.as_posix()
         version = hashlib.sha256(widgets.SCRIPT.read_bytes()).hexdigest()[:10]
         self.body.append(f'<script defer src="{relpath("_static/widgets.js", here)}?v={version}"></script>\n')
-    self.body.append(widgets.element(node["widget"]["name"], node["widget"]["data"]))
+    name, data = node["widget"]["name"], node["widget"]["data"]
+    image = next(iter(node.findall(nodes.image)), None)
+    if image is not None and image.get("film"):
+        folder = self.builder.imagedir
+        address = relpath(folder, Path(self.builder.current_docname).parent.as_posix())
+        data = films.film(Path(self.builder.srcdir) / image["uri"], Path(self.builder.outdir) / folder, address, data)
+    self.body.append(widgets.element(name, data))
 
 
 def depart_interactive(self: Any, node: interactive) -> None:

@@ -5,7 +5,8 @@ import { extend, isTurn, read, write, type Settings, type Step, type Turn, type 
 import { say, type Words } from "./strings";
 import { css, palette, type Palette } from "./style";
 
-export type Option = [value: string, words: Words];
+/** `text` stands for words that come with the data. */
+export type Option = [value: string, words: Words, text?: string];
 export interface Control {
   id: string;
   label: Words;
@@ -36,6 +37,10 @@ export interface Setup {
   speed: (settings: Settings) => number;
   /** Chance plays a part: the last button draws another seed. Otherwise it calls the game's `newStart`. */
   random?: boolean;
+  /** What can be pressed: "play" alone, or "reset" where nothing runs; everything when it is left out. */
+  transport?: "play" | "reset";
+  /** What in this setup depends on the element's data. */
+  adapt?: (data: Settings) => Partial<Setup>;
   create: (frame: Frame) => Game;
 }
 
@@ -53,7 +58,8 @@ export interface Game {
   /** Which of the guess's choices is right; -1 while the game has not shown it. */
   answer?(): number;
   newStart?(): void;
-  code(): string;
+  /** What to type for this; left out where there is nothing to compute. */
+  code?(): string;
   /** A live control was moved. */
   changed?(id: string): void;
 }
@@ -63,6 +69,8 @@ const store = {
   get: (key: string) => { try { return localStorage.getItem(key); } catch { return null; } },
   set: (key: string, value: string) => { try { localStorage.setItem(key, value); } catch { /* it is forgotten */ } },
 };
+
+const words = ([, name, text]: Option) => text ?? say(name);
 
 type Attributes = Record<string, string | number | boolean | ((event: Event) => void)>;
 export function make<K extends keyof HTMLElementTagNameMap>(tag: K, attributes: Attributes = {}, ...inside: (Node | string)[]): HTMLElementTagNameMap[K] {
@@ -124,6 +132,7 @@ export class Frame {
     // The links stand beside the caption, which a paragraph that is laid out by itself would not let in.
     for (const text of host.closest("figure")?.querySelectorAll<HTMLElement>("figcaption *") ?? []) text.style.contentVisibility = "visible";
     this.game = setup.create(this);
+    if (!this.game.code) for (const part of this.root.querySelectorAll<HTMLElement>("[data-do=copy], .dot")) part.hidden = true;
     this.game.rewind();
     this.watch();
     if (!this.restore()) this.refresh();
@@ -143,17 +152,25 @@ export class Frame {
       if (i === 0) body.append(canvas);
       else side.append(make("div", {}, ...(wanted.title ? [make("h4", {}, say(wanted.title))] : []), canvas));
     });
-    body.append(side, parts.key);
+    if (side.childElementCount) body.append(side);
+    else body.classList.add("alone");
+    body.append(parts.key);
     const head = make("div", { class: "head" }, make("div", { class: "row" }, make("h3", {}, say(setup.title)), parts.fixed));
     if (setup.guess) head.append(this.guess(setup.guess));
     const controls = make("div", { class: "controls" }, ...setup.controls.map((control) => this.control(control)));
     const again = setup.random ? this.button("reseed", () => this.reseed()) : this.button("newStart", () => this.reseed());
-    const foot = make("div", { class: "foot" }, parts.play, parts.turnD, parts.turnG, parts.round, make("span", { class: "gap" }),
-      this.button("rewind", () => this.rewind()), again);
+    const reset = () => {
+      this.settings = { ...this.usual };
+      this.rewind();
+    };
+    const pressed = setup.transport === "play" ? [parts.play] : setup.transport === "reset" ? [this.button("reset", reset)]
+      : [parts.play, parts.turnD, parts.turnG, parts.round, make("span", { class: "gap" }), this.button("rewind", () => this.rewind()), again];
+    const foot = make("div", { class: `foot ${setup.transport ?? ""}` }, ...pressed);
     const frame = make("section", { class: "frame", "aria-label": say(setup.title), keydown: (event) => this.key(event as KeyboardEvent) },
       head, body, make("div", { class: "body single" }, controls), foot, parts.status);
     (frame.querySelector(".single") as HTMLElement).style.cssText = "display: block; border-bottom: 0; padding-bottom: 0";
-    const links = make("div", { class: "links" }, make("button", { type: "button", click: () => this.copy(), "data-do": "copy" }, say("copy")), " · ", parts.link);
+    const links = make("div", { class: "links" }, make("button", { type: "button", click: () => this.copy(), "data-do": "copy" }, say("copy")),
+      make("span", { class: "dot" }, " · "), parts.link);
     this.root.append(make("style", {}, css), frame, links, make("slot"));
   }
 
@@ -182,7 +199,8 @@ export class Frame {
 
   private control(control: Control): HTMLElement {
     const { id, kind } = control, name = `${this.setup.name}-${id}`;
-    const changed = (value: Value) => this.set(id, value, control.live);
+    const like = this.settings[id]; // a word that is chosen may stand for a number
+    const changed = (value: Value) => this.set(id, typeof like === "number" ? Number(value) : value, control.live);
     let box: HTMLElement, update: () => void;
     if (kind === "range") {
       const [min, max, step] = control.range!;
@@ -197,13 +215,13 @@ export class Frame {
       };
     } else if (kind === "select") {
       const select = make("select", { id: name, change: () => changed(select.value) },
-        ...control.options!.map(([value, words]) => make("option", { value }, say(words))));
+        ...control.options!.map((option) => make("option", { value: option[0] }, words(option))));
       box = make("div", {}, make("div", { class: "pair" }, make("label", { class: "label", for: name }, say(control.label))), select);
       update = () => { select.value = String(this.settings[id]); };
     } else if (kind === "choice") {
       const inputs = control.options!.map(([value]) => make("input", { type: "radio", name, value, change: () => changed(value) }));
       box = make("fieldset", {}, make("legend", { class: "label" }, say(control.label)),
-        make("div", { class: "choice" }, ...inputs.map((input, i) => make("label", {}, input, say(control.options![i][1])))));
+        make("div", { class: "choice" }, ...inputs.map((input, i) => make("label", {}, input, words(control.options![i])))));
       update = () => { for (const input of inputs) input.checked = input.value === String(this.settings[id]); };
     } else {
       const input = make("input", { type: "checkbox", id: name, change: () => changed(input.checked) });
@@ -291,7 +309,7 @@ export class Frame {
   private key(event: KeyboardEvent): void {
     const target = event.composedPath()[0] as HTMLElement;
     if (event.ctrlKey || event.metaKey || event.altKey || /^(SELECT|TEXTAREA|BUTTON|A)$/.test(target.tagName)) return;
-    if (event.key === " " && !/^INPUT$/.test(target.tagName)) this.play(!this.playing);
+    if (event.key === " " && !/^INPUT$/.test(target.tagName) && this.setup.transport !== "reset") this.play(!this.playing);
     else return;
     event.preventDefault();
   }
@@ -362,6 +380,7 @@ export class Frame {
   }
 
   address(): string {
+    if (this.setup.transport === "play") return write(this.setup.name, this.settings, this.usual, []); // a film has no past
     return write(this.setup.name, this.begun, this.usual, this.steps);
   }
 
@@ -374,7 +393,7 @@ export class Frame {
   }
 
   private async copy(): Promise<void> {
-    const code = this.game.code();
+    const code = this.game.code?.() ?? "";
     try {
       await navigator.clipboard.writeText(code);
       this.parts.status.textContent = say("copied");
@@ -450,7 +469,9 @@ class GanWidget extends HTMLElement {
 
   connectedCallback(): void {
     const setup = setups.get(this.getAttribute("name") ?? "");
-    if (setup && !this.frame) this.frame = new Frame(this, setup, JSON.parse(this.getAttribute("data") || "{}"));
+    if (!setup || this.frame) return;
+    const data = JSON.parse(this.getAttribute("data") || "{}");
+    this.frame = new Frame(this, { ...setup, ...setup.adapt?.(data) }, data);
   }
 }
 
