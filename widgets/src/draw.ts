@@ -174,11 +174,12 @@ export class Plot {
     }
   }
 
-  /** Words at a place in pixels. */
+  /** Words at a place in pixels, moved inside where the canvas would cut them off. */
   put(text: string, x: number, y: number, { color = "muted" as Color, align = "left" as CanvasTextAlign, size = 13.5 } = {}): void {
     this.pen.font = `400 ${size}px ${FONT}`;
     this.pen.textAlign = align;
     this.pen.fillStyle = this.colors[color];
-    this.pen.fillText(text, x, y);
+    const long = this.pen.measureText(text).width, before = { left: 0, center: long / 2, right: long }[align as "left" | "center" | "right"];
+    this.pen.fillText(text, Math.max(before, Math.min(x, this.width - long + before)), y);
   }
 }
