@@ -21,6 +21,7 @@ from ganlib.pictures import check_described, check_legible, png, svg
 from ganlib.style import BLUE, D_COLOR, FAKE, GREEN, GREY, OTHER, PINK, REAL, RED, book_look, dress
 from ganlib.tables import table
 from ganlib.types import Array
+from ganlib.widgets import widget
 
 __all__ = [
     "BLUE",
@@ -38,6 +39,7 @@ __all__ = [
     "machine",
     "publish",
     "table",
+    "widget",
 ]
 
 if TYPE_CHECKING:
@@ -90,6 +92,8 @@ def publish(figure: "Figure", alt: str, caption: str = "") -> None:
 def animate(frames: Sequence["Figure"], alt: str, seconds: float = 4.0, caption: str = "") -> None:
     """Shows figures one after the other, for ever, as an animated PNG whose first frame is the last: the still fallback.
 
+    The pages of the book make a film of it that waits for the reader, with a slider and the titles of the figures.
+
     Raises:
         ValueError: alt has fewer than 20 characters, there are no frames, they differ in size, seconds is not in [0.01, 3600],
             an axis has no label, or a word cannot be read.
@@ -102,11 +106,13 @@ def animate(frames: Sequence["Figure"], alt: str, seconds: float = 4.0, caption:
     if len(sizes) > 1:
         raise ValueError(f"frames must have one size, got {sorted(sizes)}.")
     number(seconds, "seconds", 0.01, 3600.0)
-    pictures = []
+    pictures, labels = [], []
     with book_look():
-        for frame in frames:
+        for place, frame in enumerate(frames, 1):
             check_described(frame, alt)
             check_legible(frame)
+            titles = [ax.get_title() for ax in frame.axes if ax.get_title()]
+            labels.append(titles[0] if titles else f"picture {place}")
             pictures.append(Image.open(io.BytesIO(png(frame, dpi=100))).convert("RGBA"))
     pictures = _with_one_palette(pictures)
     buffer = io.BytesIO()
@@ -121,7 +127,7 @@ def animate(frames: Sequence["Figure"], alt: str, seconds: float = 4.0, caption:
         loop=0,
         compress_level=9,  # a film is the heaviest file of its page
     )
-    _display(buffer.getvalue(), f"Animation. {alt}", caption)
+    _display(buffer.getvalue(), f"Animation. {alt}", caption, film={"labels": labels, "seconds": float(seconds)})
 
 
 def _with_one_palette(pictures: "list[Image.Image]") -> "list[Image.Image]":
@@ -144,12 +150,13 @@ def _with_one_palette(pictures: "list[Image.Image]") -> "list[Image.Image]":
     return frames
 
 
-def _display(picture: bytes | str, alt: str, caption: str, lines: bool = False) -> None:
+def _display(picture: bytes | str, alt: str, caption: str, lines: bool = False, film: dict[str, Any] | None = None) -> None:
     """The output and what the pages ask about it; of lines and words alone the pages adapt the tone to their own."""
     from IPython.display import display
 
     first_sentence = re.split(r"\.(?:\s|$)", alt.removeprefix("Animation. "))[0]
     about = {"alt": alt.strip(), "kind": "lines" if lines else "picture"} | ({"caption": caption.strip()} if caption else {})
+    about |= {"film": film} if film else {}
     kind = "image/svg+xml" if isinstance(picture, str) else "image/png"
     display({kind: picture, "text/plain": first_sentence}, metadata={kind: about}, raw=True)
 

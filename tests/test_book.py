@@ -484,9 +484,17 @@ def test_pages_have_few_elements_and_ask_for_two_files(site):
         programs = [Path(urlsplit(tag["src"]).path).name for tag in page.select("script[src]")]
         search = ["searchtools.js", "language_data.js", "headings.js", "searchindex.js"]
         more = {"search.html": search, "index.html": ["ring_data.js", "ring.js"]}.get(path.name, [])
+        more = [*more, "widgets.js"] if page.select("gan-widget") else more
         assert sorted(programs) == sorted(["site.js", *more]), path.name
         assert all("defer" in tag.attrs for tag in page.select("script[src]")), path.name
     assert len((ROOT / "book" / "_static" / "book.css").read_bytes()) <= STYLE
+
+
+def test_every_figure_of_a_chapter_has_a_number_and_says_what_it_shows(site):
+    """`show.publish(..., caption=...)`: a figure without a caption has no number either."""
+    for path in html_pages(site):
+        captions = [figure.figcaption and figure.figcaption.get_text() for figure in soup(path).select("article figure")]
+        assert all(text and re.match(r"\s*Figure \d", text) for text in captions) or path.parent.name == "book", path.name
 
 
 def repeated_ids(page):

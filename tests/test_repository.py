@@ -59,7 +59,8 @@ MAY_IMPORT = {
     "style": set(),
     "tables": set(),
     "pictures": set(),
-    "show": {"types", "arguments", "pictures", "style", "tables"},
+    "widgets": {"arguments", "pictures", "style"},
+    "show": {"types", "arguments", "pictures", "style", "tables", "widgets"},
     "record": {"arguments", "files"},
 }
 

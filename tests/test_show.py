@@ -422,7 +422,16 @@ def test_an_animation_keeps_its_greys(shown):
 
 def test_an_animation_has_a_caption(shown):
     show.animate([drawn(0.5), drawn(1.0)], alt=ALT, caption="Seed 0.")
-    assert shown[0][1]["image/png"] == {"alt": f"Animation. {ALT}", "kind": "picture", "caption": "Seed 0."}
+    film = {"labels": ["picture 1", "picture 2"], "seconds": 4.0}
+    assert shown[0][1]["image/png"] == {"alt": f"Animation. {ALT}", "kind": "picture", "caption": "Seed 0.", "film": film}
+
+
+def test_a_film_is_labelled_by_its_titles(shown):
+    pictures = [drawn(0.5), drawn(1.0)]
+    for step, fig in enumerate(pictures):
+        fig.axes[0].set_title(f"round {step}")
+    show.animate(pictures, alt=ALT)
+    assert shown[0][1]["image/png"]["film"]["labels"] == ["round 0", "round 1"]
 
 
 def test_animations_that_are_refused(shown):

@@ -304,7 +304,7 @@ def test_a_wheel_that_cannot_be_built_fails_the_build(tmp_path):
     (tmp_path / "ganlib").mkdir()
     for name in ("README.md", "LICENSE"):
         (tmp_path / name).touch()
-    (tmp_path / "pyproject.toml").write_text("[project]\n")
+    (tmp_path / "pyproject.toml").write_text("[project\n")
     with pytest.raises(ExtensionError, match="wheel was not built"):
         build_wheel(tmp_path, tmp_path / "dist")
 

@@ -30,6 +30,7 @@ BOOTSTRAP_SETS = {"show", "fade", "active", "tooltip", "tooltip-inner", "tooltip
 KEPT = {
     "site.css",
     "site.js",
+    "widgets.js",
     "ring.js",
     "ring_data.js",
     "headings.js",
