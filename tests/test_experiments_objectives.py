@@ -10,7 +10,7 @@ import remedies_pair
 import torch
 from objectives_table import PAIR
 
-from ganlib import data, eye, objectives, penalties
+from ganlib import data, eye, objectives, penalties, record
 
 
 @pytest.mark.parametrize("game", ["nonsaturating", "relativistic"])
@@ -90,3 +90,31 @@ def test_real_data_and_noise_are_told_apart(monkeypatch):
         assert all(score["modes"] == modes and score["share"] > 0.98 for score in found["real data"][task])
         assert all(score["share"] < 0.2 for score in found["noise"][task])
     assert len(found["noise"]["mnist"]) == 5 and found["real data"]["mnist"][0]["range"] == (-1.0, 1.0)
+
+
+def test_the_first_rounds_are_those_recorded(digits_at_hand):
+    """Every row again, on the ring and, where MNIST is at hand, on digits; hinge begins on the ring as Wasserstein does."""
+    recorded, played = record.read("objectives")["opening"], table.opening()
+    assert played.keys() == recorded.keys() and len(played) == len(table.ROWS)
+    for name, ours in played.items():
+        assert ours["sums"] == pytest.approx(recorded[name]["sums"], rel=1e-6), name
+        for player in ("loss_D", "loss_G") if digits_at_hand else ():
+            assert ours[player] == pytest.approx(recorded[name][player], abs=1e-6), name
+    assert played["hinge"]["sums"] == pytest.approx(played["wasserstein"]["sums"], rel=1e-12), "all outputs are in the margins"
+    beginnings = {tuple(ours["loss_D"]) for ours in played.values()}
+    assert len(beginnings) == len(played), "no two rows are one game"
+
+
+def test_the_record_compares_like_with_like():
+    """One budget for all rows of a task, five seeds everywhere, and measures that know real data from noise."""
+    recorded = record.read("objectives")
+    assert [(row["game"], row["penalty"]) for row in recorded["rows"]] == table.ROWS
+    assert recorded["configuration"]["digits"]["rounds"] == table.DIGITS["rounds"]
+    assert recorded["configuration"]["points"]["rounds"] == table.POINTS["rounds"]
+    for row in recorded["rows"]:
+        assert [run["seed"] for run in row["mnist"]] == [0, 1, 2, 3, 4] == row["ring"][0]["seed"] == row["grid"][0]["seed"]
+        assert all(len(table.scores_of(row, task)) == 5 for task in ("ring", "grid", "mnist"))
+        assert all(run["seconds_of_a_seed"] > 0 for task in ("ring", "grid", "mnist") for run in row[task])
+    reals, noise = recorded["untrained"]["real data"], recorded["untrained"]["noise"]
+    assert sum(score["times_floor"] for score in reals["mnist"]) / 5 == pytest.approx(1, abs=0.02)
+    assert all(score["times_floor"] > 100 and score["recall"] < 0.01 for score in noise["mnist"])
