@@ -82,7 +82,7 @@ def add_notes(app: Sphinx, document: nodes.document, docname: str) -> None:
             keep_punctuation(note)
             section.insert(
                 place,
-                [nodes.raw("", '<aside class="margin">', format="html"), note, nodes.raw("", "</aside>\n", format="html")],
+                [raw('<aside class="margin">'), note, raw("</aside>\n")],
             )
 
 
