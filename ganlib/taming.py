@@ -87,7 +87,7 @@ def lazily(penalty: Penalty, every: int) -> Penalty:
         TypeError: every is no whole number.
         ValueError: every is below 1.
 
-    Source: Karras et al. 2020, appendix B. Introduced in chapter 13.
+    Source: Karras et al. 2020, section 3.1. Introduced in chapter 13.
     """
     every, turns = whole(every, "every", 1), itertools.count()
 
