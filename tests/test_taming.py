@@ -136,6 +136,23 @@ def test_a_normalised_discriminator_is_1_lipschitz():
     assert ((D(one) - D(other)).abs() <= (1 + 1e-6) * (one - other).flatten(1).norm(dim=1)).all()
 
 
+def test_slopes_stay_below_the_product_of_the_norms():
+    """Of random networks; c sqrt(nm) is attained by equal entries, and by none of the random ones."""
+    for seed in range(20):
+        torch.manual_seed(seed)
+        activations = (nn.LeakyReLU(0.2), nn.Tanh(), nn.ReLU())
+        layers = [nn.Linear(6, 9), activations[seed % 3], nn.Linear(9, 4), activations[(seed + 1) % 3], nn.Linear(4, 1)]
+        f = nn.Sequential(*layers, nn.Flatten(0)).double()
+        bound = torch.tensor(taming.spectral_norms(f)).prod().item()
+        x, y = torch.randn(2, 300, 6, dtype=torch.float64)
+        assert ((f(x) - f(y)).abs() <= bound * (x - y).norm(dim=1) * (1 + 1e-12)).all()
+        assert penalties.input_grad(f, x).norm(dim=1).max().item() <= bound * (1 + 1e-12)
+        entries = 0.3 * (2 * torch.rand(5, 7, dtype=torch.float64) - 1)
+        assert torch.linalg.matrix_norm(entries, ord=2).item() < 0.3 * 35**0.5
+    equal = torch.full((5, 7), 0.3, dtype=torch.float64)
+    assert torch.linalg.matrix_norm(equal, ord=2).item() == pytest.approx(0.3 * 35**0.5, rel=1e-12)
+
+
 def test_a_normalised_run_trains_is_copied_and_is_saved(make_run, tmp_path):
     from ganlib import checkpoints
 
