@@ -3,7 +3,6 @@
     python experiments/mnist_gan.py seeds    # five seeds            -> results/mnist_gan.json
     python experiments/mnist_gan.py tried    # one change at a time  -> results/mnist_gan_tried.json
     python experiments/mnist_gan.py eps      # BatchNorm1d(n, 0.8)   -> results/mnist_gan_eps.json
-    python experiments/mnist_gan.py shared   # one set of fakes a round, as many seconds -> results/mnist_gan_shared.json
 
 One thread each. Every finished run is kept, so that an interrupted experiment goes on where it stopped.
 """
@@ -21,7 +20,6 @@ import digits
 import torch
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
-from shared_fakes import shared_rounds
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 from usual import copy_batch_norm
@@ -74,7 +72,6 @@ def train_once(
     objective: str = "nonsaturating",
     eps_08: bool = False,
     bfloat16: bool = False,
-    shared: bool = False,
     looks: Sequence[int] = (),
     second_share: float = 0.0,
     opening: int = 0,
@@ -86,14 +83,13 @@ def train_once(
         decay_from: from this share of the rounds on, both learning rates fall in a line.
         decay_to: the share of themselves to which they fall.
         gamma: of R1.
-        shared: both turns of a round look at the same fakes.
         second_share: of the rounds played that a second average remembers, kept alongside; 0 keeps none.
         opening: only so many of the rounds are played, in double precision, and their losses are returned in place of the
             seconds and the scores.
     """
     run = begin(seed, eps_08, dropout, bfloat16 and not opening, bool(opening), lr=lr, lr_D=lr_D, betas=betas)
     batches, game = data.batches(data.mnist("train").images, batch, seed), getattr(objectives, objective)
-    play = functools.partial(shared_rounds if shared else training.train, ema_share=ema_share)
+    play = functools.partial(training.train, ema_share=ema_share)
     if gamma:
         play = functools.partial(play, penalty=functools.partial(penalties.r1, gamma=gamma))
     if opening:
@@ -136,7 +132,7 @@ def main(seed: int = 0, **settings: Any) -> tuple[dict[str, Any], dict[str, Tens
     return outcome | {"along": seen["along"]}, averaged.state_dict()
 
 
-USES = (train_once, begin, remember, score, add_dropout, copy_batch_norm, shared_rounds, *bench.PLAYED, *digits.USES)
+USES = (train_once, begin, remember, score, add_dropout, copy_batch_norm, *bench.PLAYED, *digits.USES)
 USES += (bench.fresh_run, bench.linear_decay, bench.refreshed, networks.in_bfloat16, networks.InBfloat16)
 
 
@@ -168,9 +164,6 @@ TRIED = {
 }
 # Scored sixteen times along the way; bfloat16 halves the hours of five seeds; a tenth is what the loop remembers by default.
 RECORDED = {"looks": LOOKS, "bfloat16": True, "second_share": 0.1}
-# What sharing saves is spent on more rounds: by the record of throughput.py, a round with shared fakes takes 1/1.2 of the time
-# of one with fresh fakes (batch 128, bfloat16).
-SHARED = {"rounds": 19_200, "shared": True, "bfloat16": True}
 
 
 def opening(seed: int = 0, first: int = 20, **changes: Any) -> dict[str, list[float]]:
@@ -206,18 +199,12 @@ def eps_in_place_of_momentum() -> tuple[dict, dict, list[dict]]:
     return SHORT, runs | {"opening": opening(eps_08=True, **SHORT)}, runs["correct"] + runs["copied"]
 
 
-def shared_fakes() -> tuple[dict, dict, list[dict]]:
-    runs = [kept(f"shared {seed}", seed=seed, **SHARED) for seed in range(5)]
-    return SHARED, {"runs": runs, "opening": opening(**SHARED)}, runs
-
-
 if __name__ == "__main__":
     torch.set_num_threads(1)
     experiments = {
         "seeds": ("mnist_gan", five_seeds),
         "tried": ("mnist_gan_tried", what_was_tried),
         "eps": ("mnist_gan_eps", eps_in_place_of_momentum),
-        "shared": ("mnist_gan_shared", shared_fakes),
     }
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=experiments)

@@ -2,7 +2,7 @@
 docstrings say where.
 
 Modules: objectives, penalties, taming, networks, training, checkpoints, data, mnist, readers, eye, metrics, theory,
-show, style, record, arguments, types.
+show, style, widgets, record, arguments, types.
 Figures and data sets load matplotlib, torchvision and scikit-learn only when they are used.
 """
 

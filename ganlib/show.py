@@ -17,9 +17,11 @@ import torch
 from jaxtyping import Float, UInt8
 
 from ganlib.arguments import as_values, number, positive, whole
+from ganlib.pictures import check_described, check_legible, png, svg
 from ganlib.style import BLUE, D_COLOR, FAKE, GREEN, GREY, OTHER, PINK, REAL, RED, book_look, dress
 from ganlib.tables import table
 from ganlib.types import Array
+from ganlib.widgets import widget
 
 __all__ = [
     "BLUE",
@@ -37,6 +39,7 @@ __all__ = [
     "machine",
     "publish",
     "table",
+    "widget",
 ]
 
 if TYPE_CHECKING:
@@ -67,7 +70,7 @@ def figure(rows: int = 1, columns: int = 1, height: float = 3.8, width: float = 
 
 
 def publish(figure: "Figure", alt: str, caption: str = "") -> None:
-    """Shows a figure as the cell's output, with its description, and closes it.
+    """Shows a figure as the cell's output, with its description, and closes it: lines and words as SVG, images as PNG.
 
     Args:
         figure: what :func:`figure` returned.
@@ -75,21 +78,25 @@ def publish(figure: "Figure", alt: str, caption: str = "") -> None:
         caption: a line that the pages of the book set under the picture: data, rounds, seed, seconds, machine.
 
     Raises:
-        ValueError: alt has fewer than 20 characters, or an axis with ticks has no label.
+        ValueError: alt has fewer than 20 characters, an axis with ticks has no label, or a word is too small for a phone, lies
+            outside the figure or lies on another.
     """
     with book_look():
-        _check_described(figure, alt)
+        check_described(figure, alt)
+        check_legible(figure)
         lines = not any(ax.images for ax in figure.axes)
-        png = _png(figure)
-    _display(png, alt, caption, lines)
+        picture = svg(figure) if lines else png(figure)
+    _display(picture, alt, caption, lines)
 
 
 def animate(frames: Sequence["Figure"], alt: str, seconds: float = 4.0, caption: str = "") -> None:
     """Shows figures one after the other, for ever, as an animated PNG whose first frame is the last: the still fallback.
 
+    The pages of the book make a film of it that waits for the reader, with a slider and the titles of the figures.
+
     Raises:
         ValueError: alt has fewer than 20 characters, there are no frames, they differ in size, seconds is not in [0.01, 3600],
-            or an axis has no label.
+            an axis has no label, or a word cannot be read.
     """
     from PIL import Image
 
@@ -99,11 +106,14 @@ def animate(frames: Sequence["Figure"], alt: str, seconds: float = 4.0, caption:
     if len(sizes) > 1:
         raise ValueError(f"frames must have one size, got {sorted(sizes)}.")
     number(seconds, "seconds", 0.01, 3600.0)
-    pictures = []
+    pictures, labels = [], []
     with book_look():
-        for frame in frames:
-            _check_described(frame, alt)
-            pictures.append(Image.open(io.BytesIO(_png(frame, dpi=100))).convert("RGBA"))
+        for place, frame in enumerate(frames, 1):
+            check_described(frame, alt)
+            check_legible(frame)
+            titles = [ax.get_title() for ax in frame.axes if ax.get_title()]
+            labels.append(titles[0] if titles else f"picture {place}")
+            pictures.append(Image.open(io.BytesIO(png(frame, dpi=100))).convert("RGBA"))
     pictures = _with_one_palette(pictures)
     buffer = io.BytesIO()
     # A viewer that cannot play the file shows the default image, which is not part of the animation: the final state.
@@ -117,7 +127,7 @@ def animate(frames: Sequence["Figure"], alt: str, seconds: float = 4.0, caption:
         loop=0,
         compress_level=9,  # a film is the heaviest file of its page
     )
-    _display(buffer.getvalue(), f"Animation. {alt}", caption)
+    _display(buffer.getvalue(), f"Animation. {alt}", caption, film={"labels": labels, "seconds": float(seconds)})
 
 
 def _with_one_palette(pictures: "list[Image.Image]") -> "list[Image.Image]":
@@ -140,39 +150,15 @@ def _with_one_palette(pictures: "list[Image.Image]") -> "list[Image.Image]":
     return frames
 
 
-def _check_described(figure: "Figure", alt: str) -> None:
-    if not isinstance(alt, str) or len(alt.strip()) < 20:
-        raise ValueError(f"alt must describe the figure in a sentence, got {alt!r}.")
-    for panel, ax in enumerate(figure.axes):
-        for name, axis in (("x", ax.xaxis), ("y", ax.yaxis)):
-            ticks = ax.axison and axis.get_visible() and any(label.get_text() for label in axis.get_ticklabels())
-            if ticks and not axis.get_label_text() and not _shares_label(ax, name):
-                raise ValueError(
-                    f"the {name} axis of panel {panel} has numbers but no label: say what it counts, and its unit."
-                )
-
-
-def _shares_label(ax: "Axes", name: str) -> bool:
-    siblings = (ax.get_shared_x_axes() if name == "x" else ax.get_shared_y_axes()).get_siblings(ax)
-    return any(getattr(sibling, f"get_{name}label")() for sibling in siblings)
-
-
-def _png(figure: "Figure", dpi: int = 144) -> bytes:
-    import matplotlib.pyplot as plt
-
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
-    plt.close(figure)
-    return buffer.getvalue()
-
-
-def _display(png: bytes, alt: str, caption: str, lines: bool = False) -> None:
+def _display(picture: bytes | str, alt: str, caption: str, lines: bool = False, film: dict[str, Any] | None = None) -> None:
     """The output and what the pages ask about it; of lines and words alone the pages adapt the tone to their own."""
     from IPython.display import display
 
     first_sentence = re.split(r"\.(?:\s|$)", alt.removeprefix("Animation. "))[0]
     about = {"alt": alt.strip(), "kind": "lines" if lines else "picture"} | ({"caption": caption.strip()} if caption else {})
-    display({"image/png": png, "text/plain": first_sentence}, metadata={"image/png": about}, raw=True)
+    about |= {"film": film} if film else {}
+    kind = "image/svg+xml" if isinstance(picture, str) else "image/png"
+    display({kind: picture, "text/plain": first_sentence}, metadata={kind: about}, raw=True)
 
 
 def image_grid(

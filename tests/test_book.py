@@ -386,8 +386,8 @@ def shown(cell):
     pieces = []
     for output in cell.get("outputs", []):
         pieces += ["".join(output.get("text", [])), "".join(output.get("data", {}).get("text/plain", []))]
-        about = output.get("metadata", {}).get("image/png", {})
-        pieces += [str(about.get("alt", "")), str(about.get("caption", ""))]
+        for about in output.get("metadata", {}).values():  # by the kind of image
+            pieces += [str(about.get("alt", "")), str(about.get("caption", ""))]
     return "\n".join(pieces)
 
 
@@ -482,9 +482,19 @@ def test_pages_have_few_elements_and_ask_for_two_files(site):
         assert len(page.body.find_all()) <= NODES, path.name
         assert [Path(urlsplit(tag["href"]).path).name for tag in page.select("link[rel=stylesheet]")] == ["site.css"], path.name
         programs = [Path(urlsplit(tag["src"]).path).name for tag in page.select("script[src]")]
-        search = ["searchtools.js", "language_data.js", "searchindex.js"] if path.name == "search.html" else []
-        assert programs == ["site.js", *search] and all("defer" in tag.attrs for tag in page.select("script[src]")), path.name
+        search = ["searchtools.js", "language_data.js", "headings.js", "searchindex.js"]
+        more = {"search.html": search, "index.html": ["ring_data.js", "ring.js"]}.get(path.name, [])
+        more = [*more, "widgets.js"] if page.select("gan-widget") else more
+        assert sorted(programs) == sorted(["site.js", *more]), path.name
+        assert all("defer" in tag.attrs for tag in page.select("script[src]")), path.name
     assert len((ROOT / "book" / "_static" / "book.css").read_bytes()) <= STYLE
+
+
+def test_every_figure_of_a_chapter_has_a_number_and_says_what_it_shows(site):
+    """`show.publish(..., caption=...)`: a figure without a caption has no number either."""
+    for path in html_pages(site):
+        captions = [figure.figcaption and figure.figcaption.get_text() for figure in soup(path).select("article figure")]
+        assert all(text and re.match(r"\s*Figure \d", text) for text in captions) or path.parent.name == "book", path.name
 
 
 def repeated_ids(page):
@@ -592,6 +602,11 @@ def printed(text):
     return {"output_type": "stream", "name": "stdout", "text": [text]}
 
 
+def table_of(text):
+    data = {"text/html": f"<table class='shown'><tr><td>{text}</td></tr></table>", "text/plain": f"{text}\nin two lines"}
+    return {"output_type": "display_data", "data": data, "metadata": {}}
+
+
 def test_cells_fold_by_their_tags_and_answers_wait(tmp_path):
     """Set-up cells are one fold; a drawing's code stands below its figure; a test takes its output along; a guess hides all."""
     figure = picture(3, "A grey pixel that stands for a curve.")
@@ -603,7 +618,7 @@ def test_cells_fold_by_their_tags_and_answers_wait(tmp_path):
         tagged("draw()", figure, tags=["draws"], name="pixel"),
         tagged("assert a\nassert b", printed("it holds"), tags=["tests"], name="t1"),
         markdown("**Before you run it.** What comes?\n"),
-        tagged("print(6)", printed("six"), name="p1"),
+        tagged("print(6)", printed("six"), table_of("seven"), name="p1"),
         tagged("draw()", picture(4, "Another grey pixel of this page."), tags=["draws"], name="p2"),
         markdown("So it is, see {numref}`fig-pixel`."),
     ]
@@ -615,7 +630,7 @@ def test_cells_fold_by_their_tags_and_answers_wait(tmp_path):
         ("Set-up", "2 lines"),
         ("How the figure is drawn", "1 line"),
         ("How this page is tested", "2 checks, all hold"),
-        ("Show what it prints", "a figure and 1 line"),
+        ("Show what it prints", "a figure, a table and 1 line"),
         ("How the figure is drawn", "1 line"),
     ]
     assert not page.select("details[open]")
@@ -642,7 +657,11 @@ def test_chapters_begin_with_what_they_ask_and_cost(site):
         article = soup(path).select_one("article")
         facts = [term.text for term in article.select("dl.facts dt")]
         read, run, needs = [fact.text for fact in article.select("dl.facts dd")]
-        assert facts == ["To read", "To run", "Needs"] and needs and re.match(r"\d+ min$", read), path.name
+        assert (
+            facts == ["To read", "To run", "Needs"]
+            and needs
+            and re.match(r"\d+ min(, of which \d+ on the two-hour path)?$", read)
+        ), path.name
         assert re.match(r"(under 1|\d+) min on (one core|\d+ cores)$", run), path.name
         assert article.select_one("p.question").text.endswith("?") and f"Chapter {int(path.name[:2])}" in article.p.text
         size = (path.parent / article.select_one("a[download]")["href"]).stat().st_size

@@ -15,7 +15,6 @@ import usual
 from shared_fakes import shared_rounds
 
 from ganlib import data, networks, objectives, record, training
-from ganlib.metrics import mean_interval
 
 
 @pytest.fixture
@@ -42,12 +41,11 @@ def test_the_first_rounds_are_those_recorded(real_mnist):
 
 
 def test_the_first_rounds_of_the_variants_are_those_recorded(real_mnist):
-    """Each setting that was tried, the copied batch normalisation and shared fakes: no two of them begin alike."""
+    """Each setting that was tried and the copied batch normalisation: no two of them begin alike."""
     settings = {name: mnist_gan.SHORT | change for name, change in mnist_gan.TRIED.items()}
     recorded = record.read("mnist_gan_tried")["opening"]
     assert settings.keys() == recorded.keys()
     recorded["copied"], settings["copied"] = record.read("mnist_gan_eps")["opening"], mnist_gan.SHORT | {"eps_08": True}
-    recorded["shared"], settings["shared"] = record.read("mnist_gan_shared")["opening"], mnist_gan.SHARED
     seen = {}
     for name, setting in settings.items():
         played = mnist_gan.opening(first=3, **setting)
@@ -82,15 +80,19 @@ def test_what_was_tried_and_the_copied_eps_say_what_the_chapter_says():
 
 
 def test_the_record_of_speed_says_what_the_chapter_says():
-    """A third faster than the usual way, between six and nine tenths of the limit, and nothing compiled is faster."""
+    """Half as fast again as the usual way, four fifths of the limit, and nothing compiled is faster.
+
+    The bounds hold what two processors gave: ratios of 1.49 and 1.73 to the usual way, 0.80 and 0.68 of the limit.
+    """
     speed = record.read("throughput")
     assert len(speed["repetitions"]) == speed["configuration"]["repeats"] == 3
     for outcome in [*speed["repetitions"], speed["all"]]:
-        assert outcome["ratio_to_usual"] > 1.33 and 0.6 < outcome["share_of_limit"] < 0.9
+        assert outcome["ratio_to_usual"] > 1.33 and 0.65 < outcome["share_of_limit"] < 0.85
+    assert speed["all"]["ratio_to_usual"] > 1.4
     assert list(speed["variants"]) == list(throughput.VARIANTS)
     rows = speed["variants"]
     plain, large, half = rows["fresh fakes, batch 64"], rows["fresh fakes, batch 512"], rows["fresh fakes, batch 128, bfloat16"]
-    assert large["images_per_second"] > 1.8 * plain["images_per_second"]
+    assert large["images_per_second"] > 1.9 * plain["images_per_second"]
     assert all(row["times_eager"] < 1.05 for row in speed["compiled"].values())
     assert large["times_floor"] == max(row["times_floor"] for row in rows.values())
     assert half["times_floor"] < rows["fresh fakes, batch 128"]["times_floor"]
@@ -103,20 +105,6 @@ def test_the_record_of_the_race_says_what_the_chapter_says():
     assert found["usual"]["along"][-1]["round"] == 20 * (60_000 // 64) and found["ours"]["along"][-1]["round"] == 16_000
     assert race.result(*ways) == {key: found[key] for key in ("best_usual", "reached", "times_sooner")}
     assert found["times_sooner"] > 10
-
-
-def test_shared_fakes_at_full_length_end_where_fresh_ones_do():
-    """With a fifth more rounds, from the ratio of the speeds, the two intervals overlap."""
-    fresh, shared = record.read("mnist_gan")["runs"], record.read("mnist_gan_shared")["runs"]
-    assert [row["seed"] for row in shared] == [row["seed"] for row in fresh] == [0, 1, 2, 3, 4]
-    assert all(row["settings"] == mnist_gan.SHARED for row in shared)
-    speeds = record.read("throughput")["variants"]
-    ratio = (
-        speeds["shared fakes, batch 128, bfloat16"]["times_plain"] / speeds["fresh fakes, batch 128, bfloat16"]["times_plain"]
-    )
-    assert mnist_gan.SHARED["rounds"] / 16_000 == pytest.approx(ratio, abs=0.05)  # 1.20 and 1.17 on two processors
-    (a, half_a), (b, half_b) = (mean_interval([row["ema"]["times_floor"] for row in rows]) for rows in (fresh, shared))
-    assert abs(a - b) < min(half_a, half_b)
 
 
 def test_copied_batch_norm_has_eps_for_momentum():

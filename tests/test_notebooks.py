@@ -366,16 +366,26 @@ def test_every_notebook_is_collected():
 
 
 def test_nbval_notices_what_changed(tmp_path):
-    """Called as `make test` calls it: a stored output that no longer comes fails, and so does a cell that raises."""
+    """Called as `make test` calls it: a stored output that no longer comes fails, and so does a cell that raises.
+
+    Of a drawing its words count and not its lines.
+    """
     cases = {"same": ("print(1 + 1)", "2\n"), "other": ("print(1 + 1)", "3\n"), "raises": ("print(2); assert False", "2\n")}
     for name, (source, stored) in cases.items():
         cell = nbformat.v4.new_code_cell(source, execution_count=1, outputs=[nbformat.v4.new_output("stream", text=stored)])
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / f"{name}.ipynb")
+    for name, words in (("drawn", "a line"), ("misnamed", "a circle")):
+        drawing = {"image/svg+xml": "<?xml?>\n<svg>1</svg>", "text/plain": "a line"}
+        cell = nbformat.v4.new_code_cell(f"display({drawing}, raw=True)", execution_count=1)
+        stored = {"image/svg+xml": "<?xml?>\n<svg>2</svg>", "text/plain": words}
+        cell.outputs = [nbformat.v4.new_output("display_data", data=stored)]
         nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / f"{name}.ipynb")
     config = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path)]
     command = [sys.executable, "-m", "pytest", "-q", *config, *run_tests.nbval_arguments(sorted(tmp_path.glob("*.ipynb")))]
     output = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout
     failed = [line.split("::")[0] for line in output.splitlines() if line.startswith("FAILED")]
     assert sorted(failed) == [  # two workers finish in either order
+        "FAILED misnamed.ipynb",
         "FAILED other.ipynb",
         "FAILED raises.ipynb",
     ], output

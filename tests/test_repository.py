@@ -59,7 +59,9 @@ MAY_IMPORT = {
     "diagnostics": {"types", "training"},
     "style": set(),
     "tables": set(),
-    "show": {"types", "arguments", "style", "tables"},
+    "pictures": set(),
+    "widgets": {"arguments", "pictures", "style"},
+    "show": {"types", "arguments", "pictures", "style", "tables", "widgets"},
     "record": {"arguments", "files"},
 }
 

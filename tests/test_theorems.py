@@ -143,3 +143,48 @@ def test_a_density_gives_back_the_measure(seed):
     events = torch.tensor([[int(bit) for bit in f"{index:06b}"] for index in range(64)]).double()
     torch.testing.assert_close(events @ (density * mu), events @ p, rtol=0, atol=1e-12)
     assert kl_divergence(p, mu / mu.sum()) < math.inf
+
+
+def along_a_flow(field, x, step=0.25):
+    """Where the flow of a field is after one unit of time, by fourth-order steps."""
+    for _ in range(round(1 / step)):
+        k1 = field(x)
+        k2 = field(x + step / 2 * k1)
+        k3 = field(x + step / 2 * k2)
+        k4 = field(x + step * k3)
+        x = x + step / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+    return x
+
+
+@pytest.mark.decides("thm-linear-stability")
+@pytest.mark.parametrize("flow", [False, True], ids=["steps", "flow"])
+@settings(max_examples=8, deadline=None)
+@given(seeds, st.floats(0.6, 0.9) | st.floats(1.1, 1.5), st.floats(0, math.pi))
+def test_linearised_stability(flow, seed, modulus, angle):
+    """A curved field or map approaches at the rate of its linear part, or leaves a fixed neighbourhood."""
+    turn = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]], dtype=torch.float64)
+    generator = math.log(modulus) * torch.eye(2, dtype=torch.float64) + angle * torch.tensor([[0.0, -1], [1, 0]]).double()
+    shear = torch.tensor([[1, 0.5], [0, 1]], dtype=torch.float64)  # so that neither matrix is normal
+    linear = shear @ (generator if flow else modulus * turn) @ torch.linalg.inv(shear)
+    bend = draw(seed, 2, 2, 2)
+
+    def curved(x):
+        return linear @ x + torch.einsum("ijk,j,k->i", bend, x, x)
+
+    x, length = torch.full((2,), 1e-6, dtype=torch.float64), []
+    while len(length) < 300 and x.norm() < 1e-3:
+        length.append(x.norm().item())
+        x = along_a_flow(curved, x) if flow else curved(x)
+    if modulus > 1:
+        assert x.norm() >= 1e-3
+    else:
+        assert (length[-1] / length[99]) ** (1 / 200) == pytest.approx(modulus, rel=0.02)
+
+
+@pytest.mark.decides("thm-linear-stability")
+def test_modulus_one_decides_nothing():
+    inward, outward = 0.1, 0.1
+    for _ in range(10_000):
+        inward, outward = inward - inward**3, min(1.0, outward + outward**3)
+    assert inward == pytest.approx(1 / math.sqrt(2 * 10_000 + 100), rel=0.01)  # no fixed factor a step
+    assert outward == 1.0

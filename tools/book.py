@@ -104,6 +104,16 @@ def lint() -> None:
     run(PYTHON, "-m", "ruff", "check", ".")
 
 
+def widgets() -> None:
+    """Makes ganlib/widgets.js of widgets/, with Node 20 or newer; nothing else needs Node."""
+    npm = shutil.which("npm")
+    if npm is None:
+        sys.exit("npm is missing: install Node 20 or newer (on Debian and Ubuntu: apt-get install nodejs npm).")
+    for command in (("ci", "--no-fund", "--no-audit"), ("test",), ("run", "build")):
+        if command[0] != "ci" or not (ROOT / "widgets" / "node_modules").is_dir():
+            run(npm, "--prefix", ROOT / "widgets", *command)
+
+
 def links() -> None:
     """Tries every link that leaves the book."""
     install()
@@ -118,7 +128,7 @@ def repository(*address: str) -> None:
 
 def clean() -> None:
     """Deletes what was built; .venv stays."""
-    products = ["_build", "build", ".pytest_cache", ".ruff_cache", ".hypothesis"]
+    products = ["_build", "build", "widgets/node_modules", ".pytest_cache", ".ruff_cache", ".hypothesis"]
     for folder, names, _ in os.walk(ROOT):
         names[:] = [name for name in names if name not in (".venv", ".git")]
         products += [Path(folder, name) for name in names if name in ("__pycache__", ".ipynb_checkpoints")]
@@ -148,6 +158,7 @@ COMMANDS = {  # name: what it calls, and how its arguments are written after mak
     "serve": (serve, "PORT=8001", "8001"),
     "execute": (execute, "NB=08", "08"),
     "lint": (lint, "", ""),
+    "widgets": (widgets, "", ""),
     "links": (links, "", ""),
     "repository": (repository, "URL=...", "https://..."),
     "clean": (clean, "", ""),

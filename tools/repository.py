@@ -25,7 +25,8 @@ except ModuleNotFoundError:
 
     GANLIB_SRC = os.environ.get(
         "GANLIB_SRC",
-        "{url}/archive/v{version}.zip",
+        "{site}dist/"
+        "ganlib-{version}-py3-none-any.whl",
     )
     %pip install --quiet "$GANLIB_SRC"
     import ganlib"""
@@ -38,6 +39,12 @@ def repository_url(root: Path = ROOT) -> str:
     return re.search(r"^repository:\n(?:[ #].*\n)*?  url: *[\"']?([^\s\"'#]+)", config, re.MULTILINE)[1]
 
 
+def site_url(url: str) -> str:
+    """Pages of github.com/OWNER/REPO lie at OWNER.github.io/REPO."""
+    owner, name = ADDRESS.fullmatch(url).groups()
+    return f"https://{owner}.github.io/{name}/"
+
+
 def version(root: Path = ROOT) -> str:
     """The version in ganlib/__init__.py."""
     return re.search(r'^__version__ = "(.+)"$', (root / "ganlib" / "__init__.py").read_text(), re.MULTILINE)[1]
@@ -45,7 +52,7 @@ def version(root: Path = ROOT) -> str:
 
 def setup_cell(root: Path = ROOT) -> str:
     """The first code cell of every notebook."""
-    return SETUP_CELL.format(url=repository_url(root), version=version(root))
+    return SETUP_CELL.format(site=site_url(repository_url(root)), version=version(root))
 
 
 def colab_badge(notebook: str, root: Path = ROOT) -> str:

@@ -20,14 +20,15 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 STAGES = ("repository", "library", "pages", "alone", "notebooks", "fallback")
 REPOSITORY = ("test_repository.py", "test_notebooks.py")
-PAGES = ("test_book.py", "test_pages.py")
+PAGES = ("test_book.py", "test_pages.py", "test_way.py", "test_widget_pages.py")
 ALONE = ("test_alone.py",)
 SIDE_BY_SIDE = ("-n", "2")
 NBVAL = (
     "--nbval",
     "--nbval-current-env",
-    "--nbval-cell-timeout=2400",
+    "--nbval-cell-timeout=1200",
     "--nbval-kernel-startup-timeout=300",
+    f"--nbval-sanitize-with={Path(__file__).with_name('pictures.cfg')}",
     "-p",
     "no:cacheprovider",
 )

@@ -18,6 +18,7 @@ SHEETS = [
     *("basic.css", "styles/theme.css", "styles/bootstrap.css", "styles/pydata-sphinx-theme.css"),
     *("styles/sphinx-book-theme.css", "copybutton.css", "mystnb.*.css", "book.css"),
 ]
+TEMML = Path(__file__).parent / "vendor" / "temml.css"
 PROGRAMS = [
     *("documentation_options.js", "doctools.js", "sphinx_highlight.js", "clipboard.min.js", "copybutton.js"),
     *("scripts/bootstrap.js", "scripts/pydata-sphinx-theme.js", "scripts/sphinx-book-theme.js", "book.js"),
@@ -26,7 +27,18 @@ PROGRAMS = [
 # comes into view.
 MEASURES_ALL = ',"complete"===document.readyState?T():window.addEventListener("load",T)'
 BOOTSTRAP_SETS = {"show", "fade", "active", "tooltip", "tooltip-inner", "tooltip-arrow", "bs-tooltip-auto"}
-KEPT = {"site.css", "site.js", "math.woff2", "searchtools.js", "language_data.js", "favicon.svg"}
+KEPT = {
+    "site.css",
+    "site.js",
+    "widgets.js",
+    "ring.js",
+    "ring_data.js",
+    "headings.js",
+    "math.woff2",
+    "searchtools.js",
+    "language_data.js",
+    "favicon.svg",
+}
 ENDINGS = {".png", ".webp", ".svg", ".jpg"}
 
 
@@ -105,6 +117,7 @@ def write_assets(app: Sphinx, error: Exception | None) -> None:
             words |= set(value.split())
     sheets = [re.sub(r"url\((['\"]?)(?:\.\./)+", r"url(\1", small(text)) for text in read(static, SHEETS)]
     ours = sheets.pop()
+    sheets.append(small(TEMML.read_text(encoding="utf-8")))
     theme = without_unread_variables(purged("".join(sheets), words), ours)
     (static / "site.css").write_text(theme + ours, encoding="utf-8")
     for path in sorted(static.iterdir()):

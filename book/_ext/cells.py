@@ -107,20 +107,21 @@ def join_setups(document: nodes.document) -> None:
 
 def contents(outputs: list[nodes.container]) -> str:
     """What a prediction hides, in words that give nothing away."""
-    found = []
-    if any(True for o in outputs for _ in o.findall(nodes.image)):
-        found.append("a figure")
-    if any(raw["format"] == "html" for o in outputs for raw in o.findall(nodes.raw)):
-        found.append("a table")
-    bundled = {id(block) for o in outputs for image in o.findall(nodes.image) for block in bundle_of(image).findall()}
+    images = [image for o in outputs for image in o.findall(nodes.image)]
+    tables = [raw for o in outputs for raw in o.findall(nodes.raw) if raw["format"] == "html"]
+    found = ["a figure"] if images else []
+    if tables:
+        found.append("a table" if len(tables) == 1 else counted(len(tables), "table"))
+    # a figure and a table carry their text for readers without pictures; it is no line of its own
+    bundled = {id(block) for rich in (*images, *tables) for block in bundle_of(rich).findall()}
     blocks = [b for o in outputs for b in o.findall(nodes.literal_block) if id(b) not in bundled]
     if lines := sum(len(block.astext().strip().splitlines()) for block in blocks):
         found.append(counted(lines, "line"))
-    return " and ".join(found)
+    return " and ".join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found)
 
 
-def bundle_of(image: nodes.image) -> nodes.Element:
-    node: nodes.Element = image
+def bundle_of(rich: nodes.Element) -> nodes.Element:
+    node = rich
     while node.parent is not None and node.get("nb_element") != "mime_bundle":
         node = node.parent
     return node

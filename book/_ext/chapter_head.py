@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from cells import fold
 from docutils import nodes
+from route import minutes_on_path, page_link
 from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +54,11 @@ def minutes_to_read(document: nodes.document) -> int:
     return max(1, round(words / WORDS + lines / LINES))
 
 
+def time_to_read(app: Sphinx, document: nodes.document, docname: str) -> str:
+    on_path = minutes_on_path(app, docname)
+    return f"{minutes_to_read(document)} min" + (f", of which {on_path} on the two-hour path" if on_path else "")
+
+
 def time_to_run(stem: str, results: Path) -> str:
     record = loaded(results / "notebook_times.json")
     row = record["notebooks"].get(stem)
@@ -76,7 +82,7 @@ def linked(need: Any, chapters: dict[str, Any], app: Sphinx, here: str) -> str:
             raise KeyError(f"book/chapters.yml: {here} needs chapter {need}, which is not listed")
         need = {"page": f"notebooks/{stem}", "text": f"chapter {need}"}
     if isinstance(need, dict):
-        return f'<a href="{app.builder.get_relative_uri(here, need["page"])}">{escape(need["text"])}</a>'
+        return page_link(app, here, need["page"], need["text"])
     return escape(need)
 
 
@@ -104,7 +110,7 @@ def write_head(app: Sphinx, document: nodes.document, docname: str) -> None:
     url, branch = (app.config.html_theme_options[f"repository_{key}"] for key in ("url", "branch"))
     head = HEAD.format(
         question=escape(chapter["question"]),
-        read=f"{minutes_to_read(document)} min",
+        read=time_to_read(app, document, docname),
         run=time_to_run(source.stem, ROOT / "ganlib" / "results"),
         needs=", ".join(linked(need, chapters, app, docname) for need in chapter["needs"]),
         colab=f"https://colab.research.google.com/{url.removeprefix('https://')}/blob/{branch}/{docname}.ipynb".replace(

@@ -65,12 +65,16 @@ def describe_figures(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def describe(image: nodes.image, output: dict[str, Any], location: nodes.Node) -> None:
-    about = output.get("metadata", {}).get("image/png", {})
+    about = next((about for kind, about in output.get("metadata", {}).items() if kind.startswith("image/")), {})
     alt, kind = str(about.get("alt", "")).strip(), about.get("kind", "picture")
     if not alt:
         logger.warning("a figure has no description: show it with ganlib.show.publish", location=location)
     image["alt"], image["caption"] = alt, about.get("caption", "")
-    moves = ["animation"] if alt.startswith("Animation.") else []
+    if widget := about.get("widget"):  # book/_ext/interactives.py puts it round the picture
+        image["widget"] = widget
+    if film := about.get("film"):  # a player of its frames, which book/_ext/films.py takes out of the picture
+        image["widget"], image["film"], image["alt"] = {"name": "film", "data": film}, True, alt.removeprefix("Animation. ")
+    moves = ["animation"] if image["alt"].startswith("Animation.") else []
     image["classes"] = [*image.get("classes", []), "dark-light", kind, *moves]  # of lines the style sheet sets the tone
 
 

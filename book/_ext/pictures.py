@@ -1,4 +1,4 @@
-"""Pictures as small files of a stated size: WebP where it is smaller, asked for when the reader comes near."""
+"""Pictures as small files of a stated size: SVG of lines, WebP of images, asked for when the reader comes near."""
 
 import hashlib
 import io
@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 from posixpath import relpath
 from typing import Any
+from xml.etree import ElementTree
 
 from docutils import nodes
 from PIL import Image
@@ -13,15 +14,19 @@ from sphinx.application import Sphinx
 from sphinx.writers.html5 import HTML5Translator
 
 
-def smaller(path: Path) -> tuple[str, bytes, tuple[int, int]]:
+def smaller(path: Path, still: bool = False) -> tuple[str, bytes, tuple[int, int]]:
     """The suffix, content and size of a picture as it is best sent: a still without loss as WebP if that is smaller.
 
-    An animation stays the file it was: as WebP it would grow.
+    An animation stays the file it was: as WebP it would grow. ``still``: of an animation only the picture that stands for it.
+    An SVG's size is that of its view box.
     """
     data = path.read_bytes()
+    if path.suffix == ".svg":
+        width, height = ElementTree.fromstring(data).attrib["viewBox"].split()[2:]
+        return path.suffix, data, (round(float(width)), round(float(height)))
     with Image.open(io.BytesIO(data)) as picture:
         size = picture.size
-        if path.suffix == ".png" and not getattr(picture, "is_animated", False):
+        if path.suffix == ".png" and (still or not getattr(picture, "is_animated", False)):
             out = io.BytesIO()
             picture.convert("RGBA" if "transparency" in picture.info or picture.mode.endswith("A") else "RGB").save(
                 out, format="WEBP", lossless=True, method=5, quality=40
@@ -34,9 +39,9 @@ def smaller(path: Path) -> tuple[str, bytes, tuple[int, int]]:
 def visit_image(self: Any, node: nodes.image) -> None:
     """An ``<img>`` with its size; the first of a page is asked for at once, the others when they come near."""
     path = Path(self.builder.srcdir) / node["uri"]
-    if path.suffix not in (".png", ".jpg", ".webp") or not path.is_file():
+    if path.suffix not in (".png", ".jpg", ".webp", ".svg") or not path.is_file():
         return HTML5Translator.visit_image(self, node)
-    suffix, data, (width, height) = smaller(path)
+    suffix, data, (width, height) = smaller(path, still=bool(node.get("film")))
     name = f"{path.stem if len(path.stem) < 40 else hashlib.sha256(data).hexdigest()[:16]}{suffix}"
     folder = Path(self.builder.outdir) / self.builder.imagedir
     folder.mkdir(exist_ok=True)

@@ -10,7 +10,19 @@
   function openTarget() {
     const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
     for (let box = target && target.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
-    if (target && target.closest("details")) target.scrollIntoView();
+    if (target) hold(target);
+  }
+
+  // What lies above a target is laid out late and would push it away; it is held in place until the reader moves.
+  function hold(target) {
+    const until = Date.now() + 2000, moves = ["wheel", "touchstart", "pointerdown", "keydown"];
+    const timer = setInterval(() => (Date.now() > until ? leave() : target.scrollIntoView()), 100);
+    const leave = () => {
+      clearInterval(timer);
+      for (const move of moves) removeEventListener(move, leave);
+    };
+    for (const move of moves) addEventListener(move, leave, { passive: true });
+    target.scrollIntoView();
   }
 
   function rememberGuesses() {

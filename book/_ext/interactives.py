@@ -1,0 +1,93 @@
+"""Widgets in the pages: a cell's still picture stands inside ``<gan-widget>``, and their program is asked for where one is.
+
+* The metadata of a picture that ``ganlib.show.widget`` made names the widget and its data; ``gamebook`` hands them on.
+* ``{interactive} NAME`` is a widget on a page without cells, options ``still`` and ``alt``; the text in it is its caption.
+"""
+
+import hashlib
+import shutil
+from pathlib import Path
+from posixpath import relpath
+from typing import Any, ClassVar
+
+import films
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from ganlib import widgets
+
+
+class interactive(nodes.General, nodes.Element):
+    """A widget around its still picture: ``widget``, a dict of ``name`` and ``data``."""
+
+
+def visit_interactive(self: Any, node: interactive) -> None:
+    if not getattr(self.document, "has_program", False):  # once a page; deferred, so that a page of a folder may hold it
+        self.document.has_program = True
+        here = Path(self.builder.current_docname).parent.as_posix()
+        version = hashlib.sha256(widgets.SCRIPT.read_bytes()).hexdigest()[:10]
+        self.body.append(f'<script defer src="{relpath("_static/widgets.js", here)}?v={version}"></script>\n')
+    name, data = node["widget"]["name"], node["widget"]["data"]
+    image = next(iter(node.findall(nodes.image)), None)
+    if image is not None and image.get("film"):
+        folder = self.builder.imagedir
+        address = relpath(folder, Path(self.builder.current_docname).parent.as_posix())
+        data = films.film(Path(self.builder.srcdir) / image["uri"], Path(self.builder.outdir) / folder, address, data)
+    self.body.append(widgets.element(name, data))
+
+
+def depart_interactive(self: Any, node: interactive) -> None:
+    self.body.append("</gan-widget>\n")
+
+
+def skip(self: Any, node: nodes.Node) -> None:
+    pass
+
+
+class Interactive(SphinxDirective):
+    required_arguments = 1
+    has_content = True
+    option_spec: ClassVar = {"still": directives.unchanged_required, "alt": directives.unchanged_required}
+
+    def run(self) -> list[nodes.Node]:
+        name = self.arguments[0]
+        missing = [option for option in ("still", "alt") if option not in self.options]
+        if missing or name not in widgets.names():
+            raise self.error(f"interactive: {f'no {missing[0]}' if missing else f'no widget {name!r}'} is given.")
+        image = nodes.image(uri=self.options["still"], alt=self.options["alt"], classes=["dark-light", "lines"])
+        image["widget"] = {"name": name, "data": {}}
+        figure = nodes.figure("", image, ids=[f"fig-{name}"], classes=["shown"])
+        if self.content:
+            text = " ".join(self.content)
+            figure += nodes.caption("", "", *self.state.inline_text(text, self.lineno)[0])
+            domain = self.env.get_domain("std")
+            domain.anonlabels[f"fig-{name}"] = self.env.docname, f"fig-{name}"
+            domain.labels[f"fig-{name}"] = self.env.docname, f"fig-{name}", text
+        self.state.document.ids[f"fig-{name}"] = figure
+        return [figure]
+
+
+def wrap(app: Sphinx, document: nodes.document) -> None:
+    """After figures have got their numbers: the pictures that stand for a widget are put inside one."""
+    for image in list(document.findall(nodes.image)):
+        if widget := image.attributes.pop("widget", None):
+            around, outside = interactive(widget=widget), image
+            while not isinstance(outside.parent, nodes.figure):  # the links below the widget stand beside the caption
+                outside = outside.parent
+            outside.parent.replace(outside, around)
+            around += image
+
+
+def copy_program(app: Sphinx, error: Exception | None) -> None:
+    if error is None and app.builder.format == "html":
+        shutil.copy(widgets.SCRIPT, Path(app.outdir) / "_static" / "widgets.js")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_node(interactive, html=(visit_interactive, depart_interactive), latex=(skip, skip), text=(skip, skip))
+    app.add_directive("interactive", Interactive)
+    app.connect("doctree-read", wrap, priority=700)
+    app.connect("build-finished", copy_program)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
