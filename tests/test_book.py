@@ -199,7 +199,7 @@ def test_a_number_that_is_not_recorded_is_refused(tmp_path, text):
 
 
 def broken_links(site, path):
-    """What a page refers to within the site and is not there: files, and anchors in them."""
+    """What a page refers to within the site and is not there: files, anchors in them, and states of widgets."""
     broken = []
     for tag in soup(path).find_all(["a", "img", "link", "script", "source", "iframe"]):
         target = tag.get("href") or tag.get("src")
@@ -208,7 +208,9 @@ def broken_links(site, path):
             continue
         file = (path.parent / unquote(parts.path)).resolve() if parts.path else path
         anchor = unquote(parts.fragment) if file.suffix == ".html" else ""
-        if not file.is_file() or (anchor and soup(file).find(id=anchor) is None):
+        widget = re.match(r"w-(\w+)(\?|$)", anchor)
+        wanted = {"name": "gan-widget", "attrs": {"name": widget[1]}} if widget else {"id": anchor}
+        if not file.is_file() or (anchor and soup(file).find(**wanted) is None):
             broken.append(target)
     return broken
 
@@ -218,12 +220,13 @@ def test_links_and_anchors_resolve(site):
 
 
 def test_a_broken_link_is_found(tmp_path):
-    (tmp_path / "b.html").write_text('<p id="here"></p>')
+    (tmp_path / "b.html").write_text('<p id="here"></p><gan-widget name="circle"></gan-widget>')
     page = tmp_path / "a.html"
     page.write_text(
         '<a href="b.html#here"></a><a href="b.html#gone"></a><a href="c.html"></a><img src="d.png"><a href="https://e.org"></a>'
+        '<a href="b.html#w-circle?h=0.4"></a><a href="b.html#w-square?h=0.4"></a>'
     )
-    assert broken_links(tmp_path, page) == ["b.html#gone", "c.html", "d.png"]
+    assert broken_links(tmp_path, page) == ["b.html#gone", "c.html", "b.html#w-square?h=0.4", "d.png"]
 
 
 def undescribed(page):

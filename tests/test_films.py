@@ -82,7 +82,7 @@ def test_a_film_waits_and_obeys(browser, site, chapter):  # noqa: F811
     film.scroll_into_view_if_needed()
     slider, status = film.locator("input[type=range]"), film.locator(".status")
     last = PLAYED[chapter] - 1
-    assert int(slider.input_value()) == last and not asked and f"of {last + 1}" in status.inner_text()
+    assert int(slider.input_value()) == last and not asked and f"of {last + 1}" in status.text_content()
     slider.focus()
     page.keyboard.press("Home")
     page.wait_for_function("(film) => film.shadowRoot.querySelector('.status').textContent.includes('frame 1 of')",

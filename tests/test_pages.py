@@ -35,7 +35,8 @@ TOO_WIDE = """() => {
   const column = document.querySelector("article").getBoundingClientRect().right + 1;
   const found = [...document.querySelectorAll("article *")].filter((e) => e.getClientRects().length &&
     e.getBoundingClientRect().right > column && !e.closest("pre, aside.margin, math, .visually-hidden, thead"));
-  const sums = [...document.querySelectorAll("article math")].filter((m) => m.getBoundingClientRect().right > column);
+  const sums = [...document.querySelectorAll("article math")].filter((m) => m.getBoundingClientRect().right > column &&
+    !m.closest("aside.margin"));
   const page = document.documentElement.scrollWidth > window.innerWidth ? ["page " + document.documentElement.scrollWidth] : [];
   return page.concat([...found, ...sums].slice(0, 8).map((e) => e.getAttribute("alttext") ?? e.outerHTML.slice(0, 120)));
 }"""

@@ -7,6 +7,7 @@ that answer. A section has at most two.
 from typing import Any
 
 from docutils import nodes
+from formulas import keep_punctuation
 from route import label_of
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
@@ -31,7 +32,7 @@ def opening(paragraph: nodes.paragraph) -> list[nodes.Node]:
             continue
         text = ""
         for sentence in text_of(node).replace(". ", ".\0").replace("? ", "?\0").split("\0"):
-            text = f"{text} {sentence}".strip(" ") if text else sentence
+            text = f"{text} {sentence}" if text else sentence
             length += len(sentence)
             if sentence.endswith((".", "?")) and length >= LONG // 2:
                 return [*kept, nodes.Text(text)]
@@ -78,9 +79,10 @@ def add_notes(app: Sphinx, document: nodes.document, docname: str) -> None:
             note += nodes.paragraph("", "", nodes.strong("", "Asked often"))
             note += nodes.paragraph("", "", link)
             note += nodes.paragraph("", "", *[node.deepcopy() for node in answer])
+            keep_punctuation(note)
             section.insert(
                 place,
-                [nodes.raw("", '<aside class="margin">', format="html"), note, nodes.raw("", "</aside>\n", format="html")],
+                [raw('<aside class="margin">'), note, raw("</aside>\n")],
             )
 
 

@@ -183,26 +183,31 @@ def visit_display(self: Any, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
+def keep_punctuation(root: nodes.Node) -> None:
+    """Puts every inline formula and the sign before or after it into one span that does not break."""
+    for formula in list(root.findall(nodes.math)):
+        parent, place = formula.parent, formula.parent.index(formula)
+        held: list[nodes.Node] = [formula]
+        if place + 1 < len(parent) and isinstance(after := parent[place + 1], nodes.Text) and (m := AFTER.match(after)):
+            held.append(nodes.Text(m[0]))
+            parent.replace(after, nodes.Text(after[m.end() :]))
+        if place > 0 and isinstance(before := parent[place - 1], nodes.Text) and (m := BEFORE.search(before)):
+            held.insert(0, nodes.Text(m[0]))
+            parent.replace(before, nodes.Text(before[: m.start()]))
+        if len(held) > 1:
+            span = nodes.inline(classes=["held"])
+            parent.replace(formula, span)
+            span.extend(held)
+
+
 class KeepPunctuation(SphinxPostTransform):
-    """Puts an inline formula and the sign before or after it into one span that does not break."""
+    """:func:`keep_punctuation` on every page."""
 
     default_priority = 900
     formats = ("html",)
 
     def run(self, **kwargs: Any) -> None:
-        for formula in list(self.document.findall(nodes.math)):
-            parent, place = formula.parent, formula.parent.index(formula)
-            held: list[nodes.Node] = [formula]
-            if place + 1 < len(parent) and isinstance(after := parent[place + 1], nodes.Text) and (m := AFTER.match(after)):
-                held.append(nodes.Text(m[0]))
-                parent.replace(after, nodes.Text(after[m.end() :]))
-            if place > 0 and isinstance(before := parent[place - 1], nodes.Text) and (m := BEFORE.search(before)):
-                held.insert(0, nodes.Text(m[0]))
-                parent.replace(before, nodes.Text(before[: m.start()]))
-            if len(held) > 1:
-                span = nodes.inline(classes=["held"])
-                parent.replace(formula, span)
-                span.extend(held)
+        keep_punctuation(self.document)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
