@@ -1,6 +1,7 @@
 """Who trains at ten times the rate: rows differ by what holds D back alone, and the first rounds are those recorded."""
 
 import functools
+import itertools
 import json
 
 import bench
@@ -9,7 +10,7 @@ import pytest
 import regularisers
 import torch
 
-from ganlib import data, taming
+from ganlib import data, record, taming
 
 STRENGTHS = {
     "none": None,
@@ -94,3 +95,32 @@ def test_a_record_is_written_of_what_was_run(small, tmp_path):
     assert written["configuration"]["strengths"]["R1"] == 1.0 and written["runs"] == runs
     known = {name: scores["times_floor"] for name, scores in written["known"].items()}
     assert known["training images"] < min(run["times_floor"] for run in runs) < known["one image repeated"]
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    return record.read("regularisers")
+
+
+def test_the_first_rounds_are_those_recorded(recorded, real_mnist):
+    strengths = recorded["configuration"]["strengths"]
+    assert recorded["opening"].keys() == strengths.keys() and list(strengths) == list(regularisers.WAYS)
+    if real_mnist is None:
+        return
+    for name, losses in regularisers.opening(strengths).items():
+        for player in ("loss_D", "loss_G"):  # another processor rounds otherwise
+            assert losses[player] == pytest.approx(recorded["opening"][name][player], abs=1e-5), name
+
+
+def test_the_record_is_whole(recorded):
+    """Every way at every rate from every seed, as strongly as the runs aside say, and by the settings of the file."""
+    setup = recorded["configuration"]
+    assert {key: setup[key] for key in regularisers.RECIPE} == regularisers.RECIPE
+    assert setup["rounds"] == regularisers.ROUNDS and setup["seeds"] == regularisers.SEEDS
+    rows = {(run["name"], run["factor"], run["seed"]) for run in recorded["runs"]}
+    assert rows == set(itertools.product(regularisers.WAYS, regularisers.FACTORS, range(regularisers.SEEDS)))
+    assert len(recorded["runs"]) == len(rows)
+    tried = {(run["name"], run["strength"]) for run in recorded["aside"]}
+    assert tried == {(name, strength) for name, several in regularisers.STRENGTHS.items() for strength in several}
+    best = regularisers.best_strengths(recorded["aside"])
+    assert setup["strengths"] == best and all(run["strength"] == best[run["name"]] for run in recorded["runs"])
