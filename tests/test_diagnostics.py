@@ -61,3 +61,58 @@ def test_asking_changes_nothing(make_run, reals):
         assert all(torch.equal(value, then[name]) for name, value in network.state_dict().items())
         assert all(weight.grad is None for weight in network.parameters())
     assert run.G.training and all(weight.requires_grad for weight in run.D.parameters()) and not reals.requires_grad
+
+
+# --- penalties without effect: each of these is met in programs, and fails a test that the right ones pass
+
+
+def slope_of(D, x, **options):
+    x = x.detach().requires_grad_(True)
+    return torch.autograd.grad(D(x).sum(), x, **options)[0]
+
+
+PENALTIES = {
+    "right": penalties.r1,
+    "by difference": penalties.r1_by_difference,
+    "detached": lambda D, reals, fakes: penalties.r1(D, reals, fakes).detach(),
+    "graph dropped": lambda D, reals, fakes: 5 * slope_of(D, reals).flatten(1).square().sum(dim=1).mean(),
+    "mean of pixels": lambda D, reals, fakes: 5 * slope_of(D, reals, create_graph=True).square().mean(),
+}
+
+
+def right_value(penalty):
+    """On a plane of slope 3, where R1 with its default weight is 5 * 9."""
+    x = torch.rand(20_000, 1, 4, 4)
+    value = penalty(lambda x: 0.75 * x.flatten(1).sum(dim=1), x, x).item()
+    return value == pytest.approx(45, rel=0.05)  # the difference has noise
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_a_penalty_without_effect_is_found(make_run, reals, name):
+    pull = term_norms(make_run(), reals, nonsaturating, PENALTIES[name])["penalty"]
+    assert (pull > 0) == (name not in ("detached", "graph dropped"))
+    assert right_value(PENALTIES[name]) == (name != "mean of pixels")
+
+
+def test_a_norm_along_the_wrong_axis_is_found():
+    """Each pixel's slope is asked to be 1: on a plane of slope 1 the right penalty is 0 and this one is not."""
+
+    def wrong_axis(D, reals, fakes):
+        return 10 * (slope_of(D, reals, create_graph=True).norm(dim=1) - 1).square().mean()
+
+    x = torch.rand(6, 1, 4, 4)
+
+    def plane(x):
+        return x.flatten(1).sum(dim=1) / 4
+
+    assert penalties.gradient_penalty(plane, x, x).item() == pytest.approx(0, abs=1e-9)
+    assert wrong_axis(plane, x, x).item() == pytest.approx(10 * (1 - 1 / 4) ** 2)
+
+
+def test_batch_normalisation_in_d_takes_the_penalty_away():
+    """Before a linear layer it makes the sum of a batch's logits a constant, and that sum is what is differentiated."""
+    torch.manual_seed(0)
+    D = torch.nn.Sequential(torch.nn.Linear(5, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 1), torch.nn.Flatten(0))
+    x = torch.randn(16, 5)
+    values = {mode: penalties.r1(D.train(mode), x, x).item() for mode in (True, False)}
+    assert values[True] < 1e-8 < 0.01 < values[False]

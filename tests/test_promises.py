@@ -229,6 +229,12 @@ ELSEWHERE = {
     "checkpoints.save": "takes a run and a path; tests/test_checkpoints.py",
     "checkpoints.load": "takes a run and a path; tests/test_checkpoints.py",
     "networks.in_bfloat16": "takes a network; tests/test_networks.py",
+    **{
+        f"taming.{name}": "takes a network or its optimiser; tests/test_taming.py"
+        for name in ("clip_weights", "normalise_spectra")
+    },
+    "taming.spectral_norms": "takes a network; tests/test_taming.py",
+    "taming.lazily": "takes a penalty and returns one that counts; tests/test_taming.py",
     "training.train": "takes a run and an iterator; tests/test_guards.py",
     "training.frozen": "takes a network",
     "training.remembering": "takes what the loop has made",

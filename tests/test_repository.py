@@ -53,6 +53,7 @@ MAY_IMPORT = {
     "metrics": {"types", "arguments"},
     "theory": {"types", "arguments"},
     "guards": {"types"},
+    "taming": {"types", "arguments"},
     "training": {"types", "guards"},
     "checkpoints": {"training", "files"},
     "diagnostics": {"types", "training"},
