@@ -20,14 +20,6 @@ def experiment(name):
     return module
 
 
-@pytest.fixture
-def digits_at_hand(real_mnist, monkeypatch):
-    """True with MNIST; without it the experiments read the stand-in, and the assertions are its own."""
-    if real_mnist is None:
-        monkeypatch.setattr(data, "mnist", lambda split="train", root=None, fallback=True: data.digits(split))
-    return real_mnist is not None
-
-
 def test_digit_classifier_learns(digits_at_hand):
     """One epoch: 16 batches of MNIST's first 2,048 digits, or 10 batches of the 1,347 stand-ins; a guess gets 0.1 right.
 
