@@ -1,4 +1,4 @@
-"""Code with few marks: keywords, texts and numbers, comments, names defined; and each line in a span that can hang.
+"""Code with few marks: keywords, texts, comments, names defined; and each line in a span that can hang.
 
 Pygments puts every name, sign and blank into an element of its own. A page has eight thousand elements to spend.
 """
@@ -9,13 +9,13 @@ from html import escape
 from typing import Any
 
 from pygments.formatters import HtmlFormatter
-from pygments.token import Comment, Keyword, Name, Number, Operator, String, Token, _TokenType
+from pygments.token import Comment, Keyword, Name, Operator, String, Token, _TokenType
 from sphinx.application import Sphinx
 from sphinx.highlighting import PygmentsBridge
 
 FITS = 88  # characters that the column shows
 MARKS = [
-    *((Keyword, "k"), (Operator.Word, "k"), (String, "s"), (Number, "s"), (Comment, "c")),
+    *((Keyword, "k"), (Operator.Word, "k"), (String, "s"), (Comment, "c")),
     *((Name.Function, "f"), (Name.Class, "f"), (Name.Decorator, "f")),
 ]
 
