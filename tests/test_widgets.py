@@ -8,6 +8,7 @@ import shutil
 import subprocess
 
 import pytest
+from filelock import FileLock
 from matplotlib.figure import Figure
 from repository import ROOT
 
@@ -83,10 +84,13 @@ def node():
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("npm was not found, so the program was not compared with its sources")
-    if not (SOURCES / "node_modules").is_dir():
-        if not os.environ.get("CI"):
-            pytest.skip("the packages of widgets/ are not installed: make widgets")
-        subprocess.run([npm, "ci", "--no-fund", "--no-audit", "--ignore-scripts"], cwd=SOURCES, check=True, capture_output=True)
+    with FileLock(SOURCES / ".installing"):  # two workers may come at once
+        if not (SOURCES / "node_modules").is_dir():
+            if not os.environ.get("CI"):
+                pytest.skip("the packages of widgets/ are not installed: make widgets")
+            command = [npm, "install", "--no-save", "--no-fund", "--no-audit", "--ignore-scripts"]
+            done = subprocess.run(command, cwd=SOURCES, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
     return npm
 
 

@@ -109,8 +109,9 @@ def widgets() -> None:
     npm = shutil.which("npm")
     if npm is None:
         sys.exit("npm is missing: install Node 20 or newer (on Debian and Ubuntu: apt-get install nodejs npm).")
-    for command in (("ci", "--no-fund", "--no-audit"), ("test",), ("run", "build")):
-        if command[0] != "ci" or not (ROOT / "widgets" / "node_modules").is_dir():
+    install = "install", "--no-save", "--no-fund", "--no-audit"  # not "ci": an optional package of vitest is not to be had
+    for command in (install, ("test",), ("run", "build")):
+        if command != install or not (ROOT / "widgets" / "node_modules").is_dir():
             run(npm, "--prefix", ROOT / "widgets", *command)
 
 
