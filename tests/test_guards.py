@@ -184,7 +184,7 @@ class Stop(BaseException):
 
 def pressed_at(number, modules, function):
     """Runs the function, and presses stop at the `number`-th line that Python enters in these files; False if it has fewer."""
-    lines = 0
+    lines, outer = 0, sys.gettrace()  # the measurement of coverage goes on afterwards
 
     def trace(frame, event, argument):
         nonlocal lines
@@ -203,7 +203,7 @@ def pressed_at(number, modules, function):
     except Stop:
         return True
     finally:
-        sys.settrace(None)
+        sys.settrace(outer)
     return False
 
 
