@@ -91,7 +91,7 @@ def check(where: dict, environment: Path) -> None:
     """ganlib lies in the new environment, came from this working tree, and is whole."""
     assert Path(where["file"]).is_relative_to(environment)
     assert where["direct_url"] == {"url": ROOT.as_uri(), "dir_info": {}}
-    sources = [p for p in (ROOT / "ganlib").rglob("*") if p.suffix == ".py" or p.parent.name in ("results", "weights")]
+    sources = [p for p in (ROOT / "ganlib").rglob("*") if p.suffix in (".py", ".js") or p.parent.name in ("results", "weights")]
     assert where["files"] == sorted(str(path.relative_to(ROOT)) for path in sources)
 
 
