@@ -26,7 +26,7 @@ SIDE_BY_SIDE = ("-n", "2")
 NBVAL = (
     "--nbval",
     "--nbval-current-env",
-    "--nbval-cell-timeout=1200",
+    "--nbval-cell-timeout=1800",  # chapter 8 trains for ten minutes on two quiet cores; a guard against hanging
     "--nbval-kernel-startup-timeout=300",
     f"--nbval-sanitize-with={Path(__file__).with_name('pictures.cfg')}",
     "-p",
