@@ -45,14 +45,14 @@ export interface Setup {
 }
 
 export interface Game {
-  /** Back to the start, with the present settings. */
-  rewind(): void;
-  turnD(): void;
-  turnG(): void;
+  /** Back to the start, with the present settings. What is only dragged has no start, and no turns. */
+  rewind?(): void;
+  turnD?(): void;
+  turnG?(): void;
   /** Both players at once; where it is given, single turns are not. */
   both?(): void;
-  /** D's turns a round. */
-  turns(): number;
+  /** D's turns a round; one where it is left out. */
+  turns?(): number;
   draw(plots: Plot[]): void;
   status(): string;
   /** Which of the guess's choices is right; -1 while the game has not shown it. */
@@ -133,7 +133,7 @@ export class Frame {
     for (const text of host.closest("figure")?.querySelectorAll<HTMLElement>("figcaption *") ?? []) text.style.contentVisibility = "visible";
     this.game = setup.create(this);
     if (!this.game.code) for (const part of this.root.querySelectorAll<HTMLElement>("[data-do=copy], .dot")) part.hidden = true;
-    this.game.rewind();
+    this.game.rewind?.();
     this.watch();
     if (!this.restore()) this.refresh();
   }
@@ -256,7 +256,7 @@ export class Frame {
     this.steps = [];
     this.waiting = [];
     this.round = this.turnsOfD = 0;
-    this.game.rewind();
+    this.game.rewind?.();
     this.refresh();
   }
 
@@ -269,14 +269,14 @@ export class Frame {
   private turn(turn: Turn): void {
     extend(this.steps, turn);
     if (turn === "D") {
-      this.game.turnD();
+      this.game.turnD?.();
       this.turnsOfD++;
     } else if (turn === "R" && this.game.both) {
       this.game.both();
       this.round++;
     } else {
-      if (turn === "R") for (let left = this.game.turns() - this.turnsOfD; left > 0; left--) this.game.turnD();
-      this.game.turnG();
+      if (turn === "R") for (let left = (this.game.turns?.() ?? 1) - this.turnsOfD; left > 0; left--) this.game.turnD?.();
+      this.game.turnG?.();
       this.turnsOfD = 0;
       this.round++;
     }

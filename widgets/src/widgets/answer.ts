@@ -81,10 +81,6 @@ function create(frame: Frame): Game {
   }
 
   return {
-    rewind() {},
-    turnD() {},
-    turnG() {},
-    turns: () => 1,
     draw(plots) {
       if (!listening) {
         draggable(plots[0], {

@@ -43,15 +43,12 @@ function create(frame: Frame): Game {
 
   return {
     rewind() { if (now() !== last) load(); },
-    turnD() {},
-    turnG() {},
     both() {
       load();
       if (asked && !reel) return; // the first frame waits until it is there
       frame.settings.at = now() === last ? 0 : now() + 1;
       if (now() === last) frame.play(false);
     },
-    turns: () => 1,
     draw([plot]) {
       if (still && !still.complete) still.loading = "eager";
       compose(now());

@@ -77,10 +77,6 @@ function create(frame: Frame): Game {
   };
 
   return {
-    rewind() {},
-    turnD() {},
-    turnG() {},
-    turns: () => 1,
     draw(plots) {
       slopes(plots[0]);
       lengths(plots[1]);

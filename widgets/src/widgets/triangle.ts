@@ -91,13 +91,10 @@ function create(frame: Frame): Game {
 
   return {
     rewind() { path = [start()]; },
-    turnD() {},
-    turnG() {},
     both() {
       path.push(descend(P, now(), Number(frame.settings.h)));
       if (path.length > 500) frame.play(false);
     },
-    turns: () => 1,
     draw(plots) {
       if (!listening) {
         draggable(plots[0], {
