@@ -3,16 +3,19 @@
 * The cell tags ``setup``, ``draws`` and ``tests`` (and ``hide-input``, which stands for one of the first two) fold a cell;
   ``mystnb.code_prompt_show`` in its metadata is a label of its own, and ``hide-cell`` folds what it shows, too.
 * From a paragraph that says "Before you run it" to the next text, what the cells print waits behind a button.
+* ``{dropdown} LABEL`` is the same fold, for text.
 * A picture with an alternative text is a figure with an address; with a caption it bears a number, too.
 """
 
 import re
 from html import escape
-from typing import Any
+from typing import Any, ClassVar
 
 from docutils import nodes
+from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.domains.std import StandardDomain
+from sphinx.util.docutils import SphinxDirective
 
 SETUP, DRAWS, TESTS, CODE = "Set-up", "How the figure is drawn", "How this page is tested", "Code"
 GUESS = "Before you run it"
@@ -34,6 +37,25 @@ def visit_fold(self: Any, node: fold) -> None:
 
 def depart_fold(self: Any, node: fold) -> None:
     self.body.append("</details>\n")
+
+
+class Dropdown(SphinxDirective):
+    """Text under a label, in the look of every other fold; it takes the place of sphinx-design's."""
+
+    required_arguments = 1
+    final_argument_whitespace = True
+    has_content = True
+    option_spec: ClassVar = {"name": directives.unchanged}
+
+    def run(self) -> list[nodes.Node]:
+        node = fold(label=self.arguments[0], classes=["text"])
+        self.add_name(node)
+        self.state.nested_parse(self.content, self.content_offset, node)
+        return [node]
+
+
+def take_dropdown(app: Sphinx) -> None:
+    directives.register_directive("dropdown", Dropdown)  # after all extensions
 
 
 def ignore(self: Any, node: nodes.Node) -> None:
@@ -210,5 +232,6 @@ def arrange(app: Sphinx, document: nodes.document) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_node(fold, html=(visit_fold, depart_fold), latex=(ignore, ignore), text=(ignore, ignore))
+    app.connect("builder-inited", take_dropdown)
     app.connect("doctree-read", arrange, priority=600)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
