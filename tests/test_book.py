@@ -500,6 +500,12 @@ def test_every_figure_of_a_chapter_has_a_number_and_says_what_it_shows(site):
         assert all(text and re.match(r"\s*Figure \d", text) for text in captions) or path.parent.name == "book", path.name
 
 
+def test_all_folds_have_one_look(site):
+    """Code, proofs, solutions and asides: a box of another extension's would look unlike the rest."""
+    for path in html_pages(site):
+        assert all("fold" in box.get("class", []) for box in soup(path).select("article details")), path.name
+
+
 def repeated_ids(page):
     ids = [tag["id"] for tag in page.find_all(id=True)]
     return sorted({name for name in ids if ids.count(name) > 1 or "/" in name})
