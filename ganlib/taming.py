@@ -41,7 +41,7 @@ def clip_weights(optimiser: torch.optim.Optimizer, bound: float) -> RemovableHan
             for weight in group["params"]:
                 weight.clamp_(-bound, bound)
 
-    clip(optimiser)  # what a first step that is not finite leaves behind is clipped, too
+    clip(optimiser)  # the first turn begins within the bounds
     return optimiser.register_step_post_hook(clip)
 
 
