@@ -139,21 +139,18 @@ TITLE = "# A trial\n\nA page of a few words that says what it is about."
 
 
 def test_figures_get_their_descriptions_and_results_their_numbers(tmp_path):
-    """Two figures in one cell keep their own texts, with printed text between them; an animation is marked."""
+    """Two figures in one cell keep their own texts, with printed text between them."""
     text = {"output_type": "stream", "name": "stdout", "text": ["between\n"]}
     cells = [
         markdown(TITLE + "\n\nIt is {result}`trial scores.1 .3f`."),
-        code(picture(1, "One."), text, picture(2, "Animation. Two.")),
+        code(picture(1, "One."), text, picture(2, "Two.")),
     ]
     done = build(small_book(tmp_path, cells), tmp_path / "out")
     assert done.returncode == 0, done.stdout + done.stderr
     page = soup(tmp_path / "out" / "_build" / "html" / "page.html")
     images = page.select("div.cell_output img")
-    assert [image["alt"] for image in images] == ["One.", "Animation. Two."]
-    assert [{"dark-light", "animation"} & set(image["class"]) for image in images] == [
-        {"dark-light"},
-        {"dark-light", "animation"},
-    ]
+    assert [image["alt"] for image in images] == ["One.", "Two."]
+    assert all("dark-light" in image["class"] for image in images)
     assert page.select_one("span.result").text == "0.123"
 
 

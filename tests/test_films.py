@@ -68,6 +68,17 @@ def test_a_film_is_written_with_what_its_player_asks(tmp_path):
         film(path, tmp_path, "", {"labels": ["one"], "seconds": 1.0})
 
 
+def moves(path):
+    with Image.open(path) as picture:
+        return getattr(picture, "is_animated", False)
+
+
+def test_no_picture_of_the_book_moves_by_itself(site, tmp_path):  # noqa: F811
+    paths = [path for kind in ("png", "webp") for path in site.rglob(f"*.{kind}")]
+    assert len(paths) > 20 and not [path.name for path in paths if moves(path)]
+    assert moves(saved(tmp_path / "a.png", shots()))
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
 @pytest.mark.parametrize("chapter", PLAYED)
 def test_a_film_waits_and_obeys(browser, site, chapter):  # noqa: F811

@@ -337,20 +337,6 @@ def test_the_first_page_leads_to_the_book(browser, site):
     page.close()
 
 
-def test_less_motion_hides_animations(browser, site):
-    """Who asks for less motion sees the still frames only."""
-    page = browser.new_page(reduced_motion="reduce")
-    page.goto((site / "book" / "index.html").as_uri())
-    style = page.evaluate("""() => {
-      const image = document.createElement("img");
-      image.className = "animation";
-      document.querySelector(".bd-article").append(image);
-      return getComputedStyle(image).display;
-    }""")
-    page.close()
-    assert style == "none"
-
-
 FAULTY = """<!DOCTYPE html><html lang="en"><title>A</title><main><article>
 <span class="math">\\(x\\)</span><img src="gone.png" alt=""><p style="width: 900px; color: #ccc; background: #fff">pale</p>
 <pre style="width: 9em; overflow: hidden">what is cut off at its right edge</pre>

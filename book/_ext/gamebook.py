@@ -3,7 +3,7 @@
 * A figure that a notebook shows with ``ganlib.show`` carries its description in the output's metadata. MyST-NB drops it;
   here it becomes the image's ``alt``. A figure without one is a warning, and warnings fail the build.
 * Such figures are transparent and drawn in mid-tones: the class ``dark-light`` keeps the theme from laying a pale card
-  under them on dark pages. Animations get the class ``animation``, so that the style sheet can still them.
+  under them on dark pages.
 * ``{result}`NAME path.to.number format``` prints a recorded number of ``ganlib/results/NAME.json``.
 * A chapter bears the number in its file's name, whichever others stand before it in the table of contents.
 * On the page of the library a signature reads as it is written in the source, with the names of ``ganlib.types`` linked.
@@ -73,9 +73,8 @@ def describe(image: nodes.image, output: dict[str, Any], location: nodes.Node) -
     if widget := about.get("widget"):  # book/_ext/interactives.py puts it round the picture
         image["widget"] = widget
     if film := about.get("film"):  # a player of its frames, which book/_ext/films.py takes out of the picture
-        image["widget"], image["film"], image["alt"] = {"name": "film", "data": film}, True, alt.removeprefix("Animation. ")
-    moves = ["animation"] if image["alt"].startswith("Animation.") else []
-    image["classes"] = [*image.get("classes", []), "dark-light", kind, *moves]  # of lines the style sheet sets the tone
+        image["widget"], image["alt"] = {"name": "film", "data": film}, alt.removeprefix("Animation. ")
+    image["classes"] = [*image.get("classes", []), "dark-light", kind]  # of lines the style sheet sets the tone
 
 
 def recorded(text: str, folder: Path = RESULTS) -> str:

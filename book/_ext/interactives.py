@@ -30,8 +30,8 @@ def visit_interactive(self: Any, node: interactive) -> None:
         version = hashlib.sha256(widgets.SCRIPT.read_bytes()).hexdigest()[:10]
         self.body.append(f'<script defer src="{relpath("_static/widgets.js", here)}?v={version}"></script>\n')
     name, data = node["widget"]["name"], node["widget"]["data"]
-    image = next(iter(node.findall(nodes.image)), None)
-    if image is not None and image.get("film"):
+    if name == "film":
+        image = next(iter(node.findall(nodes.image)))
         folder = self.builder.imagedir
         address = relpath(folder, Path(self.builder.current_docname).parent.as_posix())
         data = films.film(Path(self.builder.srcdir) / image["uri"], Path(self.builder.outdir) / folder, address, data)

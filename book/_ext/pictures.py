@@ -14,11 +14,10 @@ from sphinx.application import Sphinx
 from sphinx.writers.html5 import HTML5Translator
 
 
-def smaller(path: Path, still: bool = False) -> tuple[str, bytes, tuple[int, int]]:
-    """The suffix, content and size of a picture as it is best sent: a still without loss as WebP if that is smaller.
+def smaller(path: Path) -> tuple[str, bytes, tuple[int, int]]:
+    """The suffix, content and size of a picture as it is best sent: without loss as WebP if that is smaller.
 
-    An animation stays the file it was: as WebP it would grow. ``still``: of an animation only the picture that stands for it.
-    An SVG's size is that of its view box.
+    Of an animation only the picture that stands for it: its frames are a film's. An SVG's size is that of its view box.
     """
     data = path.read_bytes()
     if path.suffix == ".svg":
@@ -26,7 +25,7 @@ def smaller(path: Path, still: bool = False) -> tuple[str, bytes, tuple[int, int
         return path.suffix, data, (round(float(width)), round(float(height)))
     with Image.open(io.BytesIO(data)) as picture:
         size = picture.size
-        if path.suffix == ".png" and (still or not getattr(picture, "is_animated", False)):
+        if path.suffix == ".png":
             out = io.BytesIO()
             picture.convert("RGBA" if "transparency" in picture.info or picture.mode.endswith("A") else "RGB").save(
                 out, format="WEBP", lossless=True, method=5, quality=40
@@ -41,7 +40,7 @@ def visit_image(self: Any, node: nodes.image) -> None:
     path = Path(self.builder.srcdir) / node["uri"]
     if path.suffix not in (".png", ".jpg", ".webp", ".svg") or not path.is_file():
         return HTML5Translator.visit_image(self, node)
-    suffix, data, (width, height) = smaller(path, still=bool(node.get("film")))
+    suffix, data, (width, height) = smaller(path)
     name = f"{path.stem if len(path.stem) < 40 else hashlib.sha256(data).hexdigest()[:16]}{suffix}"
     folder = Path(self.builder.outdir) / self.builder.imagedir
     folder.mkdir(exist_ok=True)
