@@ -5,15 +5,13 @@ run; the notebook for download is the one of the repository without its outputs,
 """
 
 import json
-from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
 
-import yaml
 from cells import fold
 from docutils import nodes
-from route import minutes_on_path, page_link
+from route import chapters_of, loaded, minutes_on_path, page_link
 from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parents[2]
@@ -24,12 +22,6 @@ HEAD = """<p class="question">{question}</p>
 <p class="take"><a class="button filled" href="{colab}">Open in Colab</a>
 <a class="button" href="{name}.ipynb" download>Notebook, {kilobytes} KB</a></p>
 """
-
-
-@cache
-def loaded(path: Path) -> Any:
-    text = path.read_text(encoding="utf-8")
-    return (yaml.safe_load if path.suffix == ".yml" else json.loads)(text)
 
 
 def part_of(name: str, toc: Path) -> str:
@@ -95,11 +87,10 @@ def small_notebook(path: Path) -> bytes:
 
 
 def write_head(app: Sphinx, document: nodes.document, docname: str) -> None:
-    table = Path(app.confdir) / "book" / "chapters.yml"
+    chapters = chapters_of(app)
     source = Path(app.env.doc2path(docname))
-    if app.builder.format != "html" or source.suffix != ".ipynb" or not table.is_file():
+    if app.builder.format != "html" or source.suffix != ".ipynb" or chapters is None:
         return
-    chapters = loaded(table)
     if source.stem not in chapters:
         raise KeyError(f"book/chapters.yml does not list {source.stem}")
     chapter = chapters[source.stem]

@@ -12,13 +12,13 @@
 import ast
 import inspect
 import json
-import re
 import textwrap
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from docutils import nodes
+from route import chapter_number
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -169,8 +169,8 @@ def number_chapters_by_file(app: Sphinx) -> None:
         before, env.toc_secnumbers = env.toc_secnumbers, {}
         counted(self, env)
         for name, numbers in env.toc_secnumbers.items():
-            if chapter := re.match(r"notebooks/(\d\d)_", name):
-                first = int(chapter[1])
+            first = chapter_number(name)
+            if first is not None:
                 for anchor, number in numbers.items():
                     numbers[anchor] = (first, *number[1:]) if number else number
                 for numbered in [env.titles[name], *env.tocs[name].findall(nodes.reference)]:

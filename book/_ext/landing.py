@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from contourpy import contour_generator
 from docutils import nodes
-from route import chapter_number, linked, minutes_on_path, page_link, path_of
+from route import chapter_number, chapters_of, linked, loaded, minutes_on_path, page_link, path_of
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -100,7 +99,7 @@ max="{len(rounds) - 1}" step="any" value="{place}" aria-label="Round">
 
 def toc(app: Sphinx) -> list[tuple[str, list[str]]]:
     """The parts with chapters in them: the caption ("" before the first) and the pages."""
-    parts = yaml.safe_load((Path(app.confdir) / "_toc.yml").read_text(encoding="utf-8"))["parts"]
+    parts = loaded(Path(app.confdir) / "_toc.yml")["parts"]
     listed = [(part.get("caption", ""), [row["file"] for row in part["chapters"]]) for part in parts]
     return [(name, kept) for name, pages in listed if (kept := [page for page in pages if chapter_number(page) is not None])]
 
@@ -135,8 +134,7 @@ def lookup(app: Sphinx, here: str) -> str:
 
 
 def chapters(app: Sphinx, here: str) -> str:
-    table = yaml.safe_load((Path(app.confdir) / "book" / "chapters.yml").read_text(encoding="utf-8"))
-    rows = ""
+    table, rows = chapters_of(app), ""
     for page in [page for _, pages in toc(app) for page in pages]:
         about, title = table[page.split("/")[1]], app.env.titles[page].astext()
         rows += (

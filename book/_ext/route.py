@@ -3,6 +3,7 @@
 The stops and their minutes stand in book/path.yml. A stop reaches from its heading to its first subsection.
 """
 
+import json
 import re
 from functools import cache
 from html import escape
@@ -12,6 +13,20 @@ from typing import Any, NamedTuple
 import yaml
 from docutils import nodes
 from sphinx.application import Sphinx
+
+
+@cache
+def loaded(path: Path) -> Any:
+    """A table or a record of the book, read once; None where there is no such file."""
+    if not path.is_file():
+        return None
+    text = path.read_text(encoding="utf-8")
+    return (yaml.safe_load if path.suffix == ".yml" else json.loads)(text)
+
+
+def chapters_of(app: Sphinx) -> dict[str, Any] | None:
+    """What book/chapters.yml says of each chapter, by the name of its file."""
+    return loaded(Path(app.confdir) / "book" / "chapters.yml")
 
 
 class Stop(NamedTuple):
@@ -25,7 +40,7 @@ class Stop(NamedTuple):
 @cache
 def stops(table: Path) -> list[Stop]:
     """All stops in their order; none where there is no such file."""
-    chapters = yaml.safe_load(table.read_text(encoding="utf-8")) if table.is_file() else []
+    chapters = loaded(table) or []
     rows = [(f"notebooks/{c['chapter']}", c["name"], *stop) for c in chapters for stop in c["stops"].items()]
     return [Stop(number, *row) for number, row in enumerate(rows, 1)]
 
@@ -109,10 +124,9 @@ def chapter_end(app: Sphinx, here: str, chapters: list[str], questions: dict[str
 
 
 def add_path(app: Sphinx, document: nodes.document, docname: str) -> None:
-    table = Path(app.confdir) / "book" / "chapters.yml"
-    if app.builder.format != "html" or chapter_number(docname) is None or not table.is_file():
+    known = chapters_of(app)
+    if app.builder.format != "html" or chapter_number(docname) is None or known is None:
         return
-    known = yaml.safe_load(table.read_text(encoding="utf-8"))
     chapters = sorted(page for page in app.env.found_docs if chapter_number(page) is not None)
     questions = {f"notebooks/{name}": about["question"] for name, about in known.items()}
     mark(app, document, docname)
