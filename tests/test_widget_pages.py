@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 from test_book import html_pages
 from test_pages import accessibility, browser, complaints, server, site, strangers  # noqa: F401 - fixtures
 
-GAME = "gan-widget:is([name=circle], [name=playground], [name=triangle])"  # widgets that are played round by round
+GAME = "gan-widget:is([name=algorithm], [name=circle], [name=playground], [name=triangle])"  # widgets that are played round by round
 FIRST = f"document.querySelector('{GAME}').shadowRoot"
 
 
-def with_widgets(folder, names="circle|playground|triangle"):
+def with_widgets(folder, names="algorithm|circle|playground|triangle"):
     asked = re.compile(f'<gan-widget name="(?:{names})"')
     return [page for page in html_pages(folder) if asked.search(page.read_text(encoding="utf-8"))]
 

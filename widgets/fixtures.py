@@ -23,7 +23,7 @@ WEIGHTED = {
     "r2_by_difference": {"gamma": 2.0},
     "gradient_penalty": {"weight": 3.0},
 }
-BATCH, ROUNDS, D_STEPS = 8, 50, 2
+BATCH, ROUNDS, D_STEPS, LEAKY = 8, 50, 2, 20
 
 
 class Points(nn.Module):
@@ -101,6 +101,27 @@ def played(name: str, penalty: str | None, optimiser: str) -> dict[str, Any]:
     return out | {"G_end": weights(G), "D_end": weights(D)}
 
 
+def leaky(name: str) -> dict[str, Any]:
+    """Rounds of a program whose fakes are not detached and whose G clears its gradients after its own step, k = 2."""
+    torch.manual_seed(3)
+    batches, latents = ([short(torch.randn(BATCH, 1)) for _ in range(n)] for n in (LEAKY * D_STEPS, LEAKY * (D_STEPS + 1)))
+    G, D = Points((1, 5, 5, 1), nn.Tanh, latents), Points((1, 5, 5, 1), nn.Tanh)
+    out = {"game": name, "G": weights(G), "D": weights(D), "reals": rounded(torch.cat(batches)), "z": rounded(torch.cat(latents))}
+    game, reals, left = getattr(objectives, name), iter(batches), []
+    opt_G, opt_D = (torch.optim.Adam(net.parameters(), lr=5e-3, betas=(0.0, 0.99)) for net in (G, D))
+    for _ in range(LEAKY):
+        for _ in range(D_STEPS):
+            loss_D = game.d_loss(D(next(reals)), D(G(G.sample_z(BATCH)).unsqueeze(1)))
+            opt_D.zero_grad()
+            loss_D.backward()
+            opt_D.step()
+        left.append(torch.cat([w.grad.flatten() for w in G.parameters()]).norm().item())
+        game.g_loss(None, D(G(G.sample_z(BATCH)).unsqueeze(1))).backward()
+        opt_G.step()
+        opt_G.zero_grad()
+    return out | {"left": left, "G_end": weights(G), "D_end": weights(D)}
+
+
 def dirac() -> list[dict[str, Any]]:
     """Paths and spectra of the Dirac-GAN."""
     out = []
@@ -120,7 +141,7 @@ def fixtures() -> dict[str, Any]:
     torch.set_default_dtype(torch.float64)
     try:
         runs = [played("nonsaturating", "r1", "adam"), played("relativistic", None, "sgd")]
-        return {"once": once(), "runs": runs, "dirac": dirac()}
+        return {"once": once(), "runs": runs, "leaky": [leaky("minimax"), leaky("nonsaturating")], "dirac": dirac()}
     finally:
         torch.set_default_dtype(before)
 

@@ -53,6 +53,8 @@ export interface Game {
   both?(): void;
   /** D's turns a round; one where it is left out. */
   turns?(): number;
+  /** While it plays, each step is a single turn, not a round. */
+  slow?(): boolean;
   draw(plots: Plot[]): void;
   status(): string;
   /** Which of the guess's choices is right; -1 while the game has not shown it. */
@@ -106,7 +108,7 @@ export class Frame {
   private steps: Step[] = [];
   private waiting: Step[] = []; // of a state that is being replayed
   private turnsOfD = 0; // in the round that is being played
-  private playing = false;
+  playing = false;
   private visible = true;
   private asked = 0; // the frame that was asked for
   private last = 0;
@@ -282,6 +284,9 @@ export class Frame {
     }
   }
 
+  /** Whose turn it is. */
+  next = (): Turn => (this.turnsOfD < (this.game.turns?.() ?? 1) ? "D" : "G");
+
   private single(turn: Turn): void {
     this.play(false);
     this.turn(turn);
@@ -336,7 +341,7 @@ export class Frame {
     this.last = now;
     if (speed === Infinity) this.due = Infinity;
     while (this.due >= 1 && this.playing) {
-      this.turn("R");
+      this.turn(this.game.slow?.() ? this.next() : "R");
       this.due--;
       if (performance.now() > until) {
         this.due = Math.min(this.due, 1);

@@ -63,7 +63,7 @@ export class Game2d {
 
   turnG(): void {
     if (!this.last.r) this.last = matrix(BATCH, 2, draw(this.data, BATCH, this.random));
-    this.lossG = this.pair.turnG(this.last, this.z(), this.game, this.optimiser("rateG"));
+    this.lossG = this.pair.turnG(this.last, this.z(), this.game, this.optimiser("rateG")).loss;
     this.round++;
     this.losses.push(this.round, this.lossD, this.lossG);
     if (this.round % EVERY === 0) this.count();

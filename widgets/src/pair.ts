@@ -71,7 +71,7 @@ export class Steps {
   }
 }
 
-/** Both players and what they have seen last. A turn returns its loss. */
+/** Both players and what they have seen last. D's turn returns its loss, G's its loss, its own gradients and those of its step. */
 export class Pair {
   readonly stepsD: Steps;
   readonly stepsG: Steps;
@@ -94,12 +94,18 @@ export class Pair {
     return loss.v[0];
   }
 
+  /** What D's loss leaves on G's weights where the fakes are not detached, added to what lies there. */
+  leak(reals: T, z: T, game: Game, left?: T[]): T[] {
+    const loss = mean(game.d(this.D.of(reals, true), this.D.of(this.G.of(z), true)));
+    return grad(loss, this.G.weights).map((g, i) => (left ? add(g, left[i]) : g));
+  }
+
   /** `left`: gradients of G that an earlier backward pass has left behind; they are added to its own. */
-  turnG(reals: T, z: T, game: Game, optimiser: Optimiser, left?: T[]): number {
+  turnG(reals: T, z: T, game: Game, optimiser: Optimiser, left?: T[]): { loss: number; own: T[]; all: T[] } {
     const f = this.D.of(this.G.of(z), true), r = game.needsReals ? this.D.of(reals, true) : f;
-    const loss = mean(game.g(r, f));
-    const gradients = grad(loss, this.G.weights).map((g, i) => (left ? add(g, left[i]).v : g.v));
-    this.finite = this.stepsG.step(gradients, optimiser) && this.finite;
-    return loss.v[0];
+    const loss = mean(game.g(r, f)), own = grad(loss, this.G.weights);
+    const all = left ? own.map((g, i) => add(g, left[i])) : own;
+    this.finite = this.stepsG.step(all.map((g) => g.v), optimiser) && this.finite;
+    return { loss: loss.v[0], own, all };
   }
 }

@@ -70,7 +70,7 @@ test.each(fixtures.runs)("fifty rounds of $game, $penalty, $optimiser are ganlib
       batchOfReals = take(run.reals, reals++);
       lossD = pair.turnD(batchOfReals, take(run.z, z++), game, penalty, [], optimiser);
     }
-    const lossG = pair.turnG(batchOfReals, take(run.z, z++), game, optimiser);
+    const lossG = pair.turnG(batchOfReals, take(run.z, z++), game, optimiser).loss;
     close([lossD, lossG, pair.probReal, pair.probFake], wanted, 1e-6);
   }
   for (const [network, stored] of [[pair.G, run.G_end], [pair.D, run.D_end]] as [Net, Stored][]) {
