@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 from test_book import html_pages
 from test_pages import accessibility, browser, complaints, server, site, strangers  # noqa: F401 - fixtures
 
-GAME = "gan-widget:is([name=algorithm], [name=circle], [name=playground], [name=triangle])"  # widgets that are played round by round
+# widgets that are played round by round
+GAME = "gan-widget:is([name=algorithm], [name=circle], [name=playground], [name=triangle])"
 FIRST = f"document.querySelector('{GAME}').shadowRoot"
 
 

@@ -106,7 +106,8 @@ def leaky(name: str) -> dict[str, Any]:
     torch.manual_seed(3)
     batches, latents = ([short(torch.randn(BATCH, 1)) for _ in range(n)] for n in (LEAKY * D_STEPS, LEAKY * (D_STEPS + 1)))
     G, D = Points((1, 5, 5, 1), nn.Tanh, latents), Points((1, 5, 5, 1), nn.Tanh)
-    out = {"game": name, "G": weights(G), "D": weights(D), "reals": rounded(torch.cat(batches)), "z": rounded(torch.cat(latents))}
+    drawn = {"reals": rounded(torch.cat(batches)), "z": rounded(torch.cat(latents))}
+    out = {"game": name, "G": weights(G), "D": weights(D)} | drawn
     game, reals, left = getattr(objectives, name), iter(batches), []
     opt_G, opt_D = (torch.optim.Adam(net.parameters(), lr=5e-3, betas=(0.0, 0.99)) for net in (G, D))
     for _ in range(LEAKY):
