@@ -7,6 +7,9 @@ export interface Axes {
   y: [number, number];
   xTicks?: number[];
   yTicks?: number[];
+  /** How a tick is written, where the axis is not one of plain numbers. */
+  xText?: (x: number) => string;
+  yText?: (y: number) => string;
   xLabel?: string;
   yLabel?: string;
   /** One unit is as long on one axis as on the other. */
@@ -94,7 +97,7 @@ export class Plot {
       const digits = values.some((v) => Math.abs(v - Math.round(v)) > 1e-9) ? (values.some((v) => Math.abs(10 * v - Math.round(10 * v)) > 1e-9) ? 2 : 1) : 0;
       return (v: number) => num(v, digits);
     };
-    const [xText, yText] = [write(axes.xTicks ?? []), write(axes.yTicks ?? [])];
+    const [xText, yText] = [axes.xText ?? write(axes.xTicks ?? []), axes.yText ?? write(axes.yTicks ?? [])];
     for (const x of axes.xTicks ?? []) this.put(xText(x), this.x(x), bottom + 16, { align: "center", size: 13 });
     for (const y of axes.yTicks ?? []) this.put(yText(y), left - 8, this.y(y) + 4, { align: "right", size: 13 });
     if (axes.xLabel) this.put(axes.xLabel, (left + right) / 2, bottom + 36, { align: "center" });

@@ -39,6 +39,8 @@ export interface Setup {
   random?: boolean;
   /** What can be pressed: "play" alone, or "reset" where nothing runs; everything when it is left out. */
   transport?: "play" | "reset";
+  /** What the button of a new start is called where "play" has one, too. */
+  again?: Words;
   /** What in this setup depends on the element's data. */
   adapt?: (data: Settings) => Partial<Setup>;
   create: (frame: Frame) => Game;
@@ -67,7 +69,7 @@ export interface Game {
 }
 
 const BUDGET = 14; // ms of a frame's 24 that turns may take; the rest is for drawing
-const store = {
+export const store = {
   get: (key: string) => { try { return localStorage.getItem(key); } catch { return null; } },
   set: (key: string, value: string) => { try { localStorage.setItem(key, value); } catch { /* it is forgotten */ } },
 };
@@ -91,6 +93,7 @@ const SWATCH = {
   g: stroke("g", 'stroke-width="2.2"'),
   d: stroke("d", 'stroke-width="2.2" stroke-dasharray="8 5"'),
   o: stroke("o", 'stroke-width="1.5"'),
+  pale: stroke("control", 'stroke-width="2.2" opacity=".45"'),
   thin: stroke("g", 'stroke-width="1"'),
   rings: '<circle cx="7" cy="5" r="2.6" fill="none" stroke="var(--w-real)"/><circle cx="17" cy="5" r="2.6" fill="none" stroke="var(--w-real)"/>',
   dots: '<circle cx="7" cy="5" r="2.8" fill="var(--w-g)"/><circle cx="17" cy="5" r="2.8" fill="var(--w-g)"/>',
@@ -165,7 +168,7 @@ export class Frame {
       this.settings = { ...this.usual };
       this.rewind();
     };
-    const pressed = setup.transport === "play" ? [parts.play] : setup.transport === "reset" ? [this.button("reset", reset)]
+    const pressed = setup.transport === "play" ? [parts.play, ...(setup.again ? [make("span", { class: "gap" }), this.button(setup.again, () => this.reseed())] : [])] : setup.transport === "reset" ? [this.button("reset", reset)]
       : [parts.play, parts.turnD, parts.turnG, parts.round, make("span", { class: "gap" }), this.button("rewind", () => this.rewind()), again];
     const foot = make("div", { class: `foot ${setup.transport ?? ""}` }, ...pressed);
     const frame = make("section", { class: "frame", "aria-label": say(setup.title), keydown: (event) => this.key(event as KeyboardEvent) },

@@ -1,4 +1,5 @@
 // Chapter 3: figure 1 of 2014 alive, turn by turn, with the lines of Algorithm 1 beside it.
+import { adam, network, UNIFORM } from "../code";
 import { D, G, OTHER, REAL, type Plot } from "../draw";
 import { define, type Frame, type Game, type Option, type Swatch } from "../frame";
 import { BATCH, CENTRES, Game1d, REALS, WIDTH } from "../game1d";
@@ -126,7 +127,6 @@ function create(frame: Frame): Game {
 }
 
 function code(s: Frame["settings"], rounds: number): string {
-  const rate = (exponent: unknown) => Number((10 ** Number(exponent)).toPrecision(4));
   const turns = s.leak ? `    for _ in range(${s.k}):
         reals = 2 + 0.5 * torch.randn(${BATCH}, 1)
         fakes = G(G.sample_z(${BATCH}))  # not detached
@@ -145,27 +145,9 @@ from torch import nn
 from ganlib.objectives import ${s.game} as objective
 ${s.leak ? "" : "from ganlib.training import Run, discriminator_step, generator_step\n"}
 
-class Line(nn.Module):
-    def __init__(self, of_logits):
-        super().__init__()
-        self.of_logits = of_logits
-        self.layers = nn.Sequential(
-            nn.Linear(1, ${WIDTH}), nn.Tanh(), nn.Linear(${WIDTH}, ${WIDTH}), nn.Tanh(), nn.Linear(${WIDTH}, 1)
-        )
-
-    def forward(self, x):
-        out = self.layers(x)
-        return out.squeeze(1) if self.of_logits else out
-
-    def sample_z(self, n):
-        return 2 * torch.rand(n, 1) - 1
-
-
-torch.manual_seed(${s.seed})
-G, D = Line(False), Line(True)
-opt_G = torch.optim.Adam(G.parameters(), lr=${rate(s.rateG)}, betas=(0.0, 0.99))
-opt_D = torch.optim.Adam(D.parameters(), lr=${rate(s.rateD)}, betas=(0.0, 0.99))
-${s.leak ? "" : "run = Run(G, D, opt_G, opt_D)\n"}for _ in range(${rounds}):
+${network(WIDTH, "Tanh", UNIFORM)}torch.manual_seed(${s.seed})
+G, D = Points(1, 1), Points(1, 1, logits=True)
+${adam("G", s.rateG)}${adam("D", s.rateD)}${s.leak ? "" : "run = Run(G, D, opt_G, opt_D)\n"}for _ in range(${rounds}):
 ${turns}
 
 with torch.no_grad():

@@ -1,4 +1,5 @@
 // A page of its own: any of the games, on data in the plane.
+import { adam, network, NORMAL, rate, UNIFORM } from "../code";
 import { draw, packed, unpacked, type Point } from "../data";
 import { D, G, ticks, type Plot } from "../draw";
 import { Field } from "../field";
@@ -186,8 +187,8 @@ function code(s: Frame["settings"], play: Game2d, rounds: number): string {
   const centres: Record<string, string> = { ring: "data.ring_centres(8)", grid: "data.grid_centres(5, 0.5)" };
   const name = String(s.data), listed = `torch.tensor([${places.map(([x, y]) => `[${Number(x.toFixed(3))}, ${Number(y.toFixed(3))}]`).join(", ")}])`;
   const penalised = s.penalty !== "none", amount = s.penalty === "gradient_penalty" ? "weight" : "gamma";
-  const optimiser = s.optimiser === "adam" ? (rate: string) => `torch.optim.Adam(net.parameters(), lr=${rate}, betas=(0.0, 0.99))` : (rate: string) => `torch.optim.SGD(net.parameters(), lr=${rate})`;
-  const lr = (exponent: unknown) => Number((10 ** Number(exponent)).toPrecision(4));
+  const sgd: typeof adam = (player, exponent) => `opt_${player} = torch.optim.SGD(${player}.parameters(), lr=${rate(exponent)})\n`;
+  const optimiser = s.optimiser === "adam" ? adam : sgd;
   return `import torch
 from torch import nn
 ${penalised ? "from functools import partial\n" : ""}
@@ -197,29 +198,11 @@ from ganlib.networks import sample
 from ganlib.training import Run, train
 
 
-class Points(nn.Module):
-    def __init__(self, inputs, outputs):
-        super().__init__()
-        self.z_dim = inputs
-        self.layers = nn.Sequential(
-            nn.Linear(inputs, ${w}), nn.ReLU(), nn.Linear(${w}, ${w}), nn.ReLU(), nn.Linear(${w}, outputs)
-        )
-
-    def forward(self, x):
-        out = self.layers(x)
-        return out.squeeze(1) if out.shape[1] == 1 else out
-
-    def sample_z(self, n, generator=None):
-        return ${s.z === "uniform2" ? "2 * torch.rand(n, self.z_dim, generator=generator) - 1" : "torch.randn(n, self.z_dim, generator=generator)"}
-
-
-torch.manual_seed(${s.seed})
+${network(Number(w), "ReLU", s.z === "uniform2" ? UNIFORM : NORMAL)}torch.manual_seed(${s.seed})
 centres = ${centres[name] ?? listed}
 reals = ${reals[name] ?? `centres[torch.randint(len(centres), (10_000,))] + ${std} * torch.randn(10_000, 2)`}
-G, D = Points(${one ? 1 : 2}, 2), Points(2, 1)
-opt_G = ${optimiser(String(lr(s.rateG))).replace("net", "G")}
-opt_D = ${optimiser(String(lr(s.rateD))).replace("net", "D")}
-run = Run(G, D, opt_G, opt_D)
+G, D = Points(${one ? 1 : 2}, 2), Points(2, 1, logits=True)
+${optimiser("G", s.rateG)}${optimiser("D", s.rateD)}run = Run(G, D, opt_G, opt_D)
 rounds = train(
     run,
     data.batches(reals, ${BATCH}, seed=${s.seed}),
