@@ -168,7 +168,7 @@ export class Frame {
       this.settings = { ...this.usual };
       this.rewind();
     };
-    const pressed = setup.transport === "play" ? [parts.play, ...(setup.again ? [make("span", { class: "gap" }), this.button(setup.again, () => this.reseed())] : [])] : setup.transport === "reset" ? [this.button("reset", reset)]
+    const pressed = setup.transport === "play" ? [parts.play] : setup.transport === "reset" ? [this.button("reset", reset)]
       : [parts.play, parts.turnD, parts.turnG, parts.round, make("span", { class: "gap" }), this.button("rewind", () => this.rewind()), again];
     const foot = make("div", { class: `foot ${setup.transport ?? ""}` }, ...pressed);
     const frame = make("section", { class: "frame", "aria-label": say(setup.title), keydown: (event) => this.key(event as KeyboardEvent) },
@@ -176,6 +176,7 @@ export class Frame {
     (frame.querySelector(".single") as HTMLElement).style.cssText = "display: block; border-bottom: 0; padding-bottom: 0";
     const links = make("div", { class: "links" }, make("button", { type: "button", click: () => this.copy(), "data-do": "copy" }, say("copy")),
       make("span", { class: "dot" }, " · "), parts.link);
+    if (setup.again) foot.append(make("span", { class: "gap" }), this.button(setup.again, () => this.reseed()));
     this.root.append(make("style", {}, css), frame, links, make("slot"));
   }
 

@@ -1,5 +1,6 @@
 // Chapter 6: the path of the Dirac-GAN, what is predicted for it, and the eigenvalues that predict it.
 import * as dirac from "../dirac";
+import { draggable } from "../drag";
 import { D, G, OTHER, ticks, type Plot } from "../draw";
 import { define, type Frame, type Game, type Option } from "../frame";
 import { games } from "../games";
@@ -109,31 +110,9 @@ function create(frame: Frame): Game {
     plot.put(say("circleMeasured"), right - plot.pen.measureText(`${words} `).width, bottom - 14, { color: "ink", align: "right" });
   }
 
-  const listen = (plot: Plot) => {
-    const { canvas } = plot;
-    const move = (theta: number, psi: number) => {
-      frame.settings.theta = place(theta);
-      frame.set("psi", place(psi));
-    };
-    const drag = (event: PointerEvent) => {
-      const box = canvas.getBoundingClientRect();
-      move(...plot.at(event.clientX - box.left, event.clientY - box.top));
-    };
-    canvas.addEventListener("pointerdown", (event) => {
-      const box = canvas.getBoundingClientRect(), [theta, psi] = start();
-      const near = Math.hypot(plot.x(theta) - event.clientX + box.left, plot.y(psi) - event.clientY + box.top) < 30;
-      if (!near && event.pointerType === "touch") return; // a finger beside it scrolls or taps
-      canvas.setPointerCapture(event.pointerId);
-      drag(event);
-    });
-    canvas.addEventListener("pointermove", (event) => canvas.hasPointerCapture(event.pointerId) && drag(event));
-    canvas.addEventListener("keydown", (event) => {
-      const step = event.shiftKey ? 0.5 : 0.1, [theta, psi] = start();
-      const by = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] }[event.key];
-      if (!by) return;
-      move(theta + by[0], psi + by[1]);
-      event.preventDefault();
-    });
+  const move = (theta: number, psi: number) => {
+    frame.settings.theta = place(theta);
+    frame.set("psi", place(psi));
   };
   let listening = false;
 
@@ -153,7 +132,7 @@ function create(frame: Frame): Game {
     },
     turns: () => dirac.turns(rules()),
     draw(plots) {
-      if (!listening) listen(plots[0]);
+      if (!listening) draggable(plots[0], { at: start, move, step: [0.1, 0.1] });
       listening = true;
       portrait(plots[0]);
       unitCircle(plots[1]);
