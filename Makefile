@@ -13,9 +13,9 @@ BOOK = @command -v $(RUN) >/dev/null || { echo "$(RUN) is missing: install Pytho
 	Ubuntu: apt-get install python3 python3-venv), or name one with PYTHON=path." >&2; exit 1; }; \
 	$(RUN) tools/check_python.py && $(RUN) tools/book.py $@
 
-.PHONY: help install book check test serve execute lint widgets links repository clean
+.PHONY: help install book check test serve execute lint widgets looks links repository clean
 
-help install book check lint widgets links clean:
+help install book check lint widgets looks links clean:
 	$(BOOK)
 
 test:

@@ -115,6 +115,12 @@ def widgets() -> None:
             run(npm, "--prefix", ROOT / "widgets", *command)
 
 
+def looks() -> None:
+    """Makes widgets/looks.json of the built book, with Chromium: how its figures that obey the reader look at first."""
+    book()
+    run(PYTHON, ROOT / "widgets" / "looks.py", BUILT)
+
+
 def links() -> None:
     """Tries every link that leaves the book."""
     install()
@@ -160,6 +166,7 @@ COMMANDS = {  # name: what it calls, and how its arguments are written after mak
     "execute": (execute, "NB=08", "08"),
     "lint": (lint, "", ""),
     "widgets": (widgets, "", ""),
+    "looks": (looks, "", ""),
     "links": (links, "", ""),
     "repository": (repository, "URL=...", "https://..."),
     "clean": (clean, "", ""),

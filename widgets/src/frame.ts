@@ -138,6 +138,8 @@ export class Frame {
     for (const text of host.closest("figure")?.querySelectorAll<HTMLElement>("figcaption *") ?? []) text.style.contentVisibility = "visible";
     this.game = setup.create(this);
     if (!this.game.code) for (const part of this.root.querySelectorAll<HTMLElement>("[data-do=copy], .dot")) part.hidden = true;
+    // A notebook's frame has no address of its own that could lead back here.
+    if (top !== self) for (const part of this.root.querySelectorAll<HTMLElement>(".links a, .dot")) part.hidden = true;
     this.game.rewind?.();
     this.watch();
     if (!this.restore()) this.refresh();
