@@ -125,6 +125,7 @@ export class Frame {
     this.usual = { ...setup.settings, ...data };
     this.settings = { ...this.usual };
     this.begun = { ...this.settings };
+    host.setAttribute("data-lm-suppress-shortcuts", "true"); // in JupyterLab a key pressed here is no command for the cell
     this.root = host.attachShadow({ mode: "open" });
     const part = (name: string) => make("span", { class: name });
     this.parts = {

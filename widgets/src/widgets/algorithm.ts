@@ -167,7 +167,7 @@ define({
     { ratio: 0.46, label: "algorithmGradients", title: "algorithmGradients" },
   ],
   key: (s) => {
-    const shown: [Swatch, Words][] = [["real", "algorithmKeyData"], ["g", "algorithmKeyG"], ["d", "algorithmKeyD"]];
+    const shown: [Swatch, Words][] = [["real", "playKeyData"], ["g", "algorithmKeyG"], ["d", "algorithmKeyD"]];
     return s.best ? [...shown, ["o", "algorithmKeyBest"]] : shown;
   },
   controls: [

@@ -11,8 +11,7 @@ const raised = (n: number) => `10${[...String(n)].map((c) => (c === "-" ? "⁻" 
 const known = (): Record<string, boolean> => {
   try { return JSON.parse(store.get(KEY) ?? "{}"); } catch { return {}; }
 };
-/** Three digits, or a power of ten where that says more. */
-const short = (x: number) => (Math.abs(x) >= 1e4 ? `${x < 0 ? "−" : ""}${raised(Math.round(Math.log10(Math.abs(x))))}` : num(x, Math.abs(x) < 10 ? 3 : 1));
+const short = (x: number) => num(x, Math.abs(x) < 10 ? 3 : 0);
 const about = (name: string, what: "seen" | "next") => say(`${name} ${what}` as Words);
 const sentence = (text: string) => text[0].toUpperCase() + text.slice(1);
 
@@ -29,7 +28,7 @@ function create(frame: Frame): Game {
     const y = range([...shown, ...ghosts].flat().map((p) => p[1]), always), places = marks(y).filter(([v]) => v >= y[0] - 1e-9 && v <= y[1] + 1e-9);
     plot.begin({
       x: [0, points], y, xTicks: [0, points / 3, (2 * points) / 3, points], xText: (n) => num(n * each, 0), yTicks: places.map(([v]) => v),
-      yText: (v) => places.find(([place]) => place === v)![1], xLabel: label && say("diagnoseRounds"), yLabel: label && say(label),
+      yText: (v) => places.find(([place]) => place === v)![1], xLabel: label && say("playRounds"), yLabel: label && say(label),
     });
     plot.inside(() => {
       for (const [v] of levels) plot.line([[0, v], [points, v]], { color: "o", width: 1 });
@@ -94,7 +93,7 @@ define({
     { ratio: 0.62, label: "diagnoseAnswers", title: "diagnoseAnswers" },
     { ratio: 0.62, label: "diagnoseGradients", title: "diagnoseGradients" },
   ],
-  key: () => [["d", "diagnoseKeyD"], ["g", "diagnoseKeyG"], ["real", "diagnoseKeyReal"], ["pale", "diagnoseKeyHealthy"]],
+  key: () => [["d", "playLossD"], ["g", "diagnoseKeyG"], ["real", "diagnoseKeyReal"], ["pale", "diagnoseKeyHealthy"]],
   controls: [],
   speed: () => 8,
   transport: "play",
