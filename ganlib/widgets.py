@@ -56,7 +56,7 @@ def widget(name: str, still: "Figure", alt: str, caption: str = "", **data: floa
         check_described(still, alt)
         check_legible(still)
         picture = png(still)
-    settings = ", ".join(f"{setting} = {value}" for setting, value in data.items())
+    settings = ", ".join(f"{setting} = {value}" for setting, value in data.items() if len(str(value)) <= 40)
     shown = {
         "image/png": picture,
         "text/plain": f"{alt.strip().partition('. ')[0].rstrip('.')} ({name}: {settings or 'as it is'})",

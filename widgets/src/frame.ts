@@ -37,8 +37,8 @@ export interface Setup {
   speed: (settings: Settings) => number;
   /** Chance plays a part: the last button draws another seed. Otherwise it calls the game's `newStart`. */
   random?: boolean;
-  /** What can be pressed: "play" alone, or "reset" where nothing runs; everything when it is left out. */
-  transport?: "play" | "reset";
+  /** What can be pressed: "play" alone, "answer" for a round, or "reset" where nothing runs; everything when it is left out. */
+  transport?: "play" | "answer" | "reset";
   /** What in this setup depends on the element's data. */
   adapt?: (data: Settings) => Partial<Setup>;
   create: (frame: Frame) => Game;
@@ -89,6 +89,7 @@ const SWATCH = {
   g: stroke("g", 'stroke-width="2.2"'),
   d: stroke("d", 'stroke-width="2.2" stroke-dasharray="8 5"'),
   o: stroke("o", 'stroke-width="1.5"'),
+  ink: stroke("ink", 'stroke-width="2.2"'),
   thin: stroke("g", 'stroke-width="1"'),
   rings: '<circle cx="7" cy="5" r="2.6" fill="none" stroke="var(--w-real)"/><circle cx="17" cy="5" r="2.6" fill="none" stroke="var(--w-real)"/>',
   dots: '<circle cx="7" cy="5" r="2.8" fill="var(--w-g)"/><circle cx="17" cy="5" r="2.8" fill="var(--w-g)"/>',
@@ -163,12 +164,16 @@ export class Frame {
       this.settings = { ...this.usual };
       this.rewind();
     };
+    const begin = [make("span", { class: "gap" }), this.button("rewind", () => this.rewind()), again];
     const pressed = setup.transport === "play" ? [parts.play] : setup.transport === "reset" ? [this.button("reset", reset)]
-      : [parts.play, parts.turnD, parts.turnG, parts.round, make("span", { class: "gap" }), this.button("rewind", () => this.rewind()), again];
-    const foot = make("div", { class: `foot ${setup.transport ?? ""}` }, ...pressed);
+      : setup.transport === "answer" ? [this.button("answerIt", () => this.single("R")), ...begin]
+      : [parts.play, parts.turnD, parts.turnG, parts.round, ...begin];
+    const single = make("div", { class: "body", style: "display: block; border-bottom: 0; padding-bottom: 0" });
+    const foot = make("div", { class: `foot ${setup.transport ?? ""}` });
+    (setup.transport === "answer" ? foot : single).append(controls); // what answers stays in reach on a phone
+    foot.append(...pressed);
     const frame = make("section", { class: "frame", "aria-label": say(setup.title), keydown: (event) => this.key(event as KeyboardEvent) },
-      head, body, make("div", { class: "body single" }, controls), foot, parts.status);
-    (frame.querySelector(".single") as HTMLElement).style.cssText = "display: block; border-bottom: 0; padding-bottom: 0";
+      head, body, ...(single.childElementCount ? [single] : []), foot, parts.status);
     const links = make("div", { class: "links" }, make("button", { type: "button", click: () => this.copy(), "data-do": "copy" }, say("copy")),
       make("span", { class: "dot" }, " · "), parts.link);
     this.root.append(make("style", {}, css), frame, links, make("slot"));
@@ -309,7 +314,9 @@ export class Frame {
   private key(event: KeyboardEvent): void {
     const target = event.composedPath()[0] as HTMLElement;
     if (event.ctrlKey || event.metaKey || event.altKey || /^(SELECT|TEXTAREA|BUTTON|A)$/.test(target.tagName)) return;
-    if (event.key === " " && !/^INPUT$/.test(target.tagName) && this.setup.transport !== "reset") this.play(!this.playing);
+    const { transport } = this.setup;
+    if (transport === "answer" && (event.key === "Enter" || (event.key === " " && target.tagName !== "INPUT"))) this.single("R");
+    else if (event.key === " " && !/^INPUT$/.test(target.tagName) && (!transport || transport === "play")) this.play(!this.playing);
     else return;
     event.preventDefault();
   }

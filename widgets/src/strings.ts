@@ -9,6 +9,7 @@ const en = {
   reseed: "Reseed",
   newStart: "New start",
   reset: "Reset",
+  answerIt: "Answer",
   copy: "Copy as ganlib code",
   copied: "The code is copied.",
   cannotCopy: "This page may not copy; here is the code:",
@@ -36,6 +37,32 @@ const en = {
   filmStatus: "{0} (frame {1} of {2}).",
   filmLoading: "The frames are on their way.",
   filmFailed: "The frames did not come; the picture is the last of them.",
+  // be the discriminator
+  judge: "Be the discriminator",
+  judgeFixed: "{0} digits, half of them real, order {1}",
+  judgeGuess: "Before you judge: will your V be above −log 4?",
+  judgeAbove: "above",
+  judgeBelow: "below",
+  judgeNear: "too near to tell",
+  judgeCard: "The digit to judge. Left and right change your answer, Enter gives it.",
+  judgeAsk: "digit {0} of {1}: real or fake?",
+  judgeOver: "that was the last digit",
+  judgeReal: "It was real.",
+  judgeEarly: "It was a fake of the early G.",
+  judgeLate: "It was a fake of the late G.",
+  judgePaid: "You pay {0} nats,",
+  judgePaidD: "D pays {0}.",
+  judgeValues: "V, from the answers so far",
+  judgeAnswers: "answers",
+  judgeNats: "nats",
+  judgePerfect: "a perfect D: 0",
+  judgeP: "Probability that it is real",
+  judgeKeyOwn: "you",
+  judgeKeyD: "a trained D, same digits",
+  judgeKeyLog4: "−log 4: always one half",
+  judgeNone: "No digit is judged yet. Move the slider and press Answer.",
+  judgeFew: "{0} answers, {1} right. V takes at least one real and one fake.",
+  judgeStatus: "{0} answers, {1} right (reals {2}, early fakes {3}, late fakes {4}). Your V: {5} ± {6}, from {7} reals and {8} fakes. The trained D: {9}.",
   // what a sample pays
   prices: "What a sample pays",
   pricesFixed: "one real, one fake",
@@ -219,7 +246,7 @@ export type Words = keyof typeof en;
 
 /** The words of a name, with {0}, {1}, ... filled in. */
 export function say(name: Words, ...parts: (string | number)[]): string {
-  return en[name].replace(/\{(\d)\}/g, (_, i) => String(parts[Number(i)]));
+  return en[name].replace(/\{(\d+)\}/g, (_, i) => String(parts[Number(i)]));
 }
 
 /** A number as a page writes it: with a minus sign, not a hyphen. */

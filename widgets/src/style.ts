@@ -68,7 +68,8 @@ input[type=range]::-moz-range-thumb { width: 14px; height: 14px; border-radius: 
 .check input { width: 16px; height: 16px; margin: 0; accent-color: var(--w-ink) }
 .foot { display: flex; flex-wrap: wrap; gap: 8px; background: var(--w-page) }
 .foot .gap { flex: 1 }
-.foot:not(.reset) button:first-child::before { content: ""; display: inline-block; margin-right: 8px; border-left: 8px solid currentColor; border-block: 5px solid transparent }
+.foot .controls { flex-basis: 100% }
+.foot:not(.reset, .answer) > button:first-child::before { content: ""; display: inline-block; margin-right: 8px; border-left: 8px solid currentColor; border-block: 5px solid transparent }
 .foot button.playing:first-child::before { height: 10px; width: 8px; border: solid currentColor; border-width: 0 3px; }
 .controls + .foot { border-top: 0 }
 .status { padding: 10px 20px; min-height: 62px; background: var(--w-surface); border-radius: 0 0 8px 8px; font-variant-numeric: tabular-nums }
