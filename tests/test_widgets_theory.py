@@ -12,6 +12,7 @@ PAGES = {
     "judge": ("02_minimax_game", "p=0.67&play=2R"),
     "prices": ("02_minimax_game", "real=2&fake=0.5"),
     "answer": ("04_optimal_discriminator", "mean=1&widthG=0.6"),
+    "latent": ("08_mnist_gan", "x=1&y=0.25&b=7"),
     "triangle": ("05_global_optimum", "first=0.9&second=0.05&play=9R"),
     "hears": ("07_saturation", "distance=5&sure=1"),
 }

@@ -37,8 +37,9 @@ export interface Setup {
   speed: (settings: Settings) => number;
   /** Chance plays a part: the last button draws another seed. Otherwise it calls the game's `newStart`. */
   random?: boolean;
-  /** What can be pressed: "play" alone, "answer" for a round, or "reset" where nothing runs; everything when it is left out. */
-  transport?: "play" | "answer" | "reset";
+  /** What can be pressed: "play" alone, "answer" for a round, "reset" where nothing runs, or "load" where it
+      has to be fetched first; everything when it is left out. */
+  transport?: "play" | "answer" | "reset" | "load";
   /** What in this setup depends on the element's data. */
   adapt?: (data: Settings) => Partial<Setup>;
   create: (frame: Frame) => Game;
@@ -58,6 +59,8 @@ export interface Game {
   /** Which of the guess's choices is right; -1 while the game has not shown it. */
   answer?(): number;
   newStart?(): void;
+  /** Fetches what the page does not hold; the frame's data say how many "megabytes". */
+  load?(): void;
   /** What to type for this; left out where there is nothing to compute. */
   code?(): string;
   /** A live control was moved. */
@@ -102,7 +105,7 @@ export class Frame {
   round = 0;
   plots: Plot[] = [];
   colors!: Palette;
-  private readonly usual: Settings;
+  readonly usual: Settings;
   private begun: Settings; // the settings at the start of this run
   private steps: Step[] = [];
   private waiting: Step[] = []; // of a state that is being replayed
@@ -140,7 +143,7 @@ export class Frame {
   }
 
   private button(words: Words, click: () => void) {
-    return make("button", { type: "button", "data-do": words, click }, say(words));
+    return make("button", { type: "button", "data-do": words, click }, say(words, String(this.usual.megabytes)));
   }
 
   private build(): void {
@@ -166,6 +169,7 @@ export class Frame {
     };
     const begin = [make("span", { class: "gap" }), this.button("rewind", () => this.rewind()), again];
     const pressed = setup.transport === "play" ? [parts.play] : setup.transport === "reset" ? [this.button("reset", reset)]
+      : setup.transport === "load" ? [this.button("load", () => this.game.load?.()), make("span", { class: "gap" }), this.button("reset", reset), again]
       : setup.transport === "answer" ? [this.button("answerIt", () => this.single("R")), ...begin]
       : [parts.play, parts.turnD, parts.turnG, parts.round, ...begin];
     const single = make("div", { class: "body", style: "display: block; border-bottom: 0; padding-bottom: 0" });
