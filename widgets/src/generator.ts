@@ -87,6 +87,10 @@ export const way = (t: number, round: boolean): [number, number] =>
 
 /** The numbers of the `count` images that are nearest to x, and their distances. */
 export function nearest(x: ArrayLike<number>, images: Float32Array[], count: number): [number, number][] {
-  return images.map((image, n) => [n, Math.sqrt(image.reduce((sum, v, k) => sum + (v - x[k]) ** 2, 0))] as [number, number])
-    .sort((p, q) => p[1] - q[1]).slice(0, count);
+  const found = images.map((image, n): [number, number] => {
+    let sum = 0;
+    for (let k = 0; k < image.length; k++) sum += (image[k] - x[k]) ** 2;
+    return [n, Math.sqrt(sum)];
+  });
+  return found.sort((p, q) => p[1] - q[1]).slice(0, count);
 }
