@@ -102,7 +102,7 @@ function create(frame: Frame): Game {
     plot.begin({ x: [-EDGE, EDGE], y: [-EDGE, EDGE], equal: true, xTicks: marks, yTicks: marks, xLabel: say("latentX"), yLabel: say("latentY") });
     const size = plot.x(EDGE) - plot.x(-EDGE), cell = size / CELLS;
     const still = host.querySelector("img"), { a, b } = now(), { left, right, top, bottom } = plot.inner;
-    if (still && !still.complete) still.loading = "eager";
+    if (still && !still.complete && host.getBoundingClientRect().top < innerHeight) still.loading = "eager"; // not before it is seen
     if (!G && still?.naturalWidth && a === HERE.a && b === HERE.b) { // the picture is of these two latents, with all its lines
       plot.pen.drawImage(still, left, top, right - left, bottom - top);
       return;
