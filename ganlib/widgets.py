@@ -31,7 +31,7 @@ def names() -> tuple[str, ...]:
         return tuple(script.readline().partition("*/")[0].removeprefix("/* widgets:").split())
 
 
-def widget(name: str, still: "Figure", alt: str, caption: str = "", **data: float | str | bool) -> None:
+def widget(name: str, still: "Figure", alt: str, caption: str = "", generator: str = "", **data: float | str | bool) -> None:
     """Shows a figure that the reader can play with; without scripts, and in print, it is the still picture.
 
     Args:
@@ -39,6 +39,8 @@ def widget(name: str, still: "Figure", alt: str, caption: str = "", **data: floa
         still: the picture that stands for it, made by ``show.figure``; it is closed.
         alt: what a reader who cannot see the picture needs to know.
         caption: a line that the pages of the book set under it.
+        generator: for "latent": "mnist_generator", or what ``ganlib.export.export_generator`` returned of a G of one's own. The
+            latter is not kept in files: where outputs are stored, the picture alone is.
         data: settings that it begins with, numbers and words.
 
     Raises:
@@ -52,6 +54,9 @@ def widget(name: str, still: "Figure", alt: str, caption: str = "", **data: floa
     for setting, value in data.items():
         if not isinstance(value, str | bool):
             number(value, setting)
+    own = generator.startswith("{")
+    if generator and not own:
+        data["generator"] = generator
     with book_look():
         check_described(still, alt)
         check_legible(still)
@@ -62,8 +67,8 @@ def widget(name: str, still: "Figure", alt: str, caption: str = "", **data: floa
         "text/plain": f"{alt.strip().partition('. ')[0].rstrip('.')} ({name}: {settings or 'as it is'})",
     }
     if is_live():
-        shown["text/html"] = live_html(name, data, picture, alt)
-    about = {"alt": alt.strip(), "kind": "lines", "widget": {"name": name, "data": data}}
+        shown["text/html"] = live_html(name, data, picture, alt, generator if own else "")
+    about = {"alt": alt.strip(), "kind": "lines"} | ({} if own else {"widget": {"name": name, "data": data}})
     about |= {"caption": caption.strip()} if caption else {}
     display(shown, metadata={"image/png": about}, raw=True)
 
@@ -73,12 +78,24 @@ def is_live() -> bool:
     return not (os.environ.get(STORED) or os.environ.get("PYTEST_VERSION"))
 
 
-def element(name: str, data: dict[str, float | str | bool]) -> str:
+def element(name: str, data: dict[str, float | str | bool], weights: str = "") -> str:
     """The opening tag of the widget; what stands inside is seen where it does not run."""
-    return f'<gan-widget name="{escape(name)}" data="{escape(json.dumps(data, sort_keys=True, allow_nan=False))}">'
+    settings = escape(json.dumps(data, sort_keys=True, allow_nan=False))
+    return f'<gan-widget name="{escape(name)}" data="{settings}"' + (f' weights="{escape(weights)}">' if weights else ">")
 
 
-def live_html(name: str, data: dict[str, float | str | bool], picture: bytes, alt: str) -> str:
+def with_generator(data: dict[str, float | str | bool], exported: str = "") -> tuple[dict[str, float | str | bool], str]:
+    """The data of a widget with what describes its generator, and the heavy rest of the export, as JSON."""
+    from ganlib.export import shipped_export
+
+    about = json.loads(exported or shipped_export(str(data["generator"])))
+    heavy = json.dumps({part: about.pop(part) for part in ("body", "digits")})
+    about["layers"] = json.dumps(about["layers"])
+    return {name: value for name, value in data.items() if name != "generator"} | about, heavy
+
+
+def live_html(name: str, data: dict[str, float | str | bool], picture: bytes, alt: str, exported: str = "") -> str:
     """An output that needs nothing but itself."""
     image = f'<img alt="{escape(alt.strip())}" src="data:image/png;base64,{b64encode(picture).decode()}">'
-    return f"{element(name, data)}{image}</gan-widget><script>{SCRIPT.read_text(encoding='utf-8')}</script>"
+    data, weights = with_generator(data, exported) if exported or "generator" in data else (data, "")
+    return f"{element(name, data, weights)}{image}</gan-widget><script>{SCRIPT.read_text(encoding='utf-8')}</script>"

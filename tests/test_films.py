@@ -10,7 +10,7 @@ from repository import ROOT
 from test_pages import CHROMIUM, MISSING, UNFOLD, browser, site  # noqa: F401 (fixtures)
 
 sys.path.append(str(ROOT / "book" / "_ext"))
-from films import TILE, film, frames, reel
+from films import TILE, film, frames, plainer, reel
 
 PLAYED = {"01_samplers": 14, "02_minimax_game": 39, "03_algorithm_by_hand": 23, "08_mnist_gan": 23}
 
@@ -54,6 +54,24 @@ def test_frames_come_back_pixel_for_pixel(tmp_path):
     atlas, text = reel(made)
     assert all((a == b).all() for a, b in zip(put_together(atlas, text, 47, 63), made, strict=True))
     assert atlas.size < sum(shot.size for shot in made) and text.count(",") == 4
+
+
+def test_frames_become_plainer_and_stay_what_they_are():
+    made = np.random.default_rng(0).integers(0, 256, (40, 60, 4)).astype(np.uint8)
+    made[:20, :, :3] = made[:20, :, :1]  # greys, some of them opaque
+    made[:20, 30:, 3] = 255
+    found = plainer(made).astype(int)
+    assert set(np.unique(found[..., 3])) == {0, 51, 102, 153, 204, 255}
+    assert len(np.unique(found[:20, 30:, 0])) == 8 and np.abs(found[:20, 30:] - made[:20, 30:]).max() <= 19
+    seen = found[..., 3] > 0
+    colored = seen & (np.arange(40) >= 20)[:, None]
+    assert (found[colored][:, :3] == made[colored][:, :3]).all() and np.abs(found[..., 3] - made[..., 3]).max() <= 26
+    assert (found[~seen] == 0).all()
+
+
+def test_films_are_small(site):  # noqa: F811
+    sizes = [path.stat().st_size for path in (site / "_images").glob("film-*.webp")]
+    assert len(sizes) == len(PLAYED) and max(sizes) < 170_000 and sum(sizes) < 330_000
 
 
 def test_a_film_is_written_with_what_its_player_asks(tmp_path):
@@ -112,6 +130,7 @@ def test_a_film_waits_and_obeys(browser, site, chapter):  # noqa: F811
     page.goto(f"{address}#w-film?at=1")
     page.reload()
     page.evaluate(UNFOLD)
+    page.locator("gan-widget[name=film]").scroll_into_view_if_needed()  # what was unfolded has moved it
     page.wait_for_function("(film) => film.shadowRoot.querySelector('.status').textContent.includes('frame 2 of')",
                            arg=page.locator("gan-widget[name=film]").element_handle())  # fmt: skip
     page.close()

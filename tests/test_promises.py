@@ -229,7 +229,12 @@ ELSEWHERE = {
     "widgets.widget": "takes a figure of matplotlib's; tests/test_widgets.py",
     "widgets.element": "settings that widget has checked; tests/test_widgets.py",
     "widgets.live_html": "settings that widget has checked; tests/test_widgets.py",
+    "widgets.with_generator": "what export has made; tests/test_export.py",
     "widgets.is_live": "takes nothing",
+    **{
+        f"export.{name}": "takes a network; tests/test_export.py"
+        for name in ("export_generator", "shipped_export", "read_layers", "run_layers", "is_plain")
+    },
     "checkpoints.save": "takes a run and a path; tests/test_checkpoints.py",
     "checkpoints.load": "takes a run and a path; tests/test_checkpoints.py",
     "networks.in_bfloat16": "takes a network; tests/test_networks.py",

@@ -60,7 +60,8 @@ MAY_IMPORT = {
     "style": set(),
     "tables": set(),
     "pictures": set(),
-    "widgets": {"arguments", "pictures", "style"},
+    "export": {"types", "arguments", "networks", "record"},
+    "widgets": {"arguments", "pictures", "style", "export"},
     "show": {"types", "arguments", "pictures", "style", "tables", "widgets"},
     "record": {"arguments", "files"},
 }

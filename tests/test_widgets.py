@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 from repository import ROOT
 
 from ganlib import show, widgets
+from ganlib.export import export_generator
+from ganlib.networks import MLPGenerator
 
 SOURCES = ROOT / "widgets"
 ALT = "A path in the plane of two weights that turns around the origin."
@@ -41,6 +43,16 @@ def test_a_live_output_needs_nothing_else(monkeypatch):
     html = shown(monkeypatch, h=0.5, game="hinge")[0]["text/html"]
     assert html.startswith('<gan-widget name="circle" data="{&quot;game&quot;: &quot;hinge&quot;, &quot;h&quot;: 0.5}">')
     assert "data:image/png;base64," in html and "customElements" in html and "src=http" not in html
+
+
+def test_a_generator_of_ones_own_goes_along_and_is_not_stored(monkeypatch):
+    mine = export_generator(MLPGenerator(4, (8, 8), (1, 6, 6)), "mine")
+    assert "widget" not in shown(monkeypatch, generator=mine)[1]["image/png"]
+    monkeypatch.setattr(widgets, "is_live", lambda: True)
+    html = shown(monkeypatch, generator=mine)[0]["text/html"]
+    assert " weights=" in html and "&quot;whose&quot;: &quot;mine&quot;" in html and json.loads(mine)["body"] in html
+    html = shown(monkeypatch, generator="mnist_generator")[0]["text/html"]
+    assert "averaged G" in html and 1.8e6 < len(html) < 2.3e6
 
 
 def test_whether_somebody_is_there(monkeypatch):

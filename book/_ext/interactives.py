@@ -23,18 +23,33 @@ class interactive(nodes.General, nodes.Element):
     """A widget around its still picture: ``widget``, a dict of ``name`` and ``data``."""
 
 
+def here_of(translator: Any) -> str:
+    """The folder of the page that is being written."""
+    return Path(translator.builder.current_docname).parent.as_posix()
+
+
+def generator(data: dict[str, Any], folder: Path, address: str) -> dict[str, Any]:
+    """Writes a shipped generator as a program that a page of a folder may ask for, and returns the widget's data."""
+    data, heavy = widgets.with_generator(data)
+    name = f"generator-{hashlib.sha256(heavy.encode()).hexdigest()[:12]}.js"
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"ganGenerator={heavy}", encoding="utf-8")
+    return data | {"address": f"{address}/{name}", "megabytes": round(len(heavy) / 1e6, 1)}
+
+
 def visit_interactive(self: Any, node: interactive) -> None:
     if not getattr(self.document, "has_program", False):  # once a page; deferred, so that a page of a folder may hold it
         self.document.has_program = True
-        here = Path(self.builder.current_docname).parent.as_posix()
         version = hashlib.sha256(widgets.SCRIPT.read_bytes()).hexdigest()[:10]
-        self.body.append(f'<script defer src="{relpath("_static/widgets.js", here)}?v={version}"></script>\n')
+        self.body.append(f'<script defer src="{relpath("_static/widgets.js", here_of(self))}?v={version}"></script>\n')
     name, data = node["widget"]["name"], node["widget"]["data"]
     if name == "film":
         image = next(iter(node.findall(nodes.image)))
         folder = self.builder.imagedir
-        address = relpath(folder, Path(self.builder.current_docname).parent.as_posix())
+        address = relpath(folder, here_of(self))
         data = films.film(Path(self.builder.srcdir) / image["uri"], Path(self.builder.outdir) / folder, address, data)
+    if "generator" in data:
+        data = generator(data, Path(self.builder.outdir) / self.builder.imagedir, relpath(self.builder.imagedir, here_of(self)))
     self.body.append(widgets.element(name, data))
 
 

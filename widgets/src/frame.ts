@@ -37,10 +37,11 @@ export interface Setup {
   speed: (settings: Settings) => number;
   /** Chance plays a part: the last button draws another seed. Otherwise it calls the game's `newStart`. */
   random?: boolean;
-  /** What can be pressed: "play" alone, or "reset" where nothing runs; everything when it is left out. */
-  transport?: "play" | "reset";
   /** What the button of a new start is called where "play" has one, too. */
   again?: Words;
+  /** What can be pressed: "play" alone, "answer" for a round, "reset" where nothing runs, or "load" where it
+      has to be fetched first; everything when it is left out. */
+  transport?: "play" | "answer" | "reset" | "load";
   /** What in this setup depends on the element's data. */
   adapt?: (data: Settings) => Partial<Setup>;
   create: (frame: Frame) => Game;
@@ -62,6 +63,8 @@ export interface Game {
   /** Which of the guess's choices is right; -1 while the game has not shown it. */
   answer?(): number;
   newStart?(): void;
+  /** Fetches what the page does not hold; the frame's data say how many "megabytes". */
+  load?(): void;
   /** What to type for this; left out where there is nothing to compute. */
   code?(): string;
   /** A live control was moved. */
@@ -94,6 +97,7 @@ const SWATCH = {
   d: stroke("d", 'stroke-width="2.2" stroke-dasharray="8 5"'),
   o: stroke("o", 'stroke-width="1.5"'),
   pale: stroke("control", 'stroke-width="2.2" opacity=".45"'),
+  ink: stroke("ink", 'stroke-width="2.2"'),
   thin: stroke("g", 'stroke-width="1"'),
   rings: '<circle cx="7" cy="5" r="2.6" fill="none" stroke="var(--w-real)"/><circle cx="17" cy="5" r="2.6" fill="none" stroke="var(--w-real)"/>',
   dots: '<circle cx="7" cy="5" r="2.8" fill="var(--w-g)"/><circle cx="17" cy="5" r="2.8" fill="var(--w-g)"/>',
@@ -106,7 +110,7 @@ export class Frame {
   round = 0;
   plots: Plot[] = [];
   colors!: Palette;
-  private readonly usual: Settings;
+  readonly usual: Settings;
   private begun: Settings; // the settings at the start of this run
   private steps: Step[] = [];
   private waiting: Step[] = []; // of a state that is being replayed
@@ -147,7 +151,7 @@ export class Frame {
   }
 
   private button(words: Words, click: () => void) {
-    return make("button", { type: "button", "data-do": words, click }, say(words));
+    return make("button", { type: "button", "data-do": words, click }, say(words, String(this.usual.megabytes)));
   }
 
   private build(): void {
@@ -171,12 +175,17 @@ export class Frame {
       this.settings = { ...this.usual };
       this.rewind();
     };
+    const begin = [make("span", { class: "gap" }), this.button("rewind", () => this.rewind()), again];
     const pressed = setup.transport === "play" ? [parts.play] : setup.transport === "reset" ? [this.button("reset", reset)]
-      : [parts.play, parts.turnD, parts.turnG, parts.round, make("span", { class: "gap" }), this.button("rewind", () => this.rewind()), again];
-    const foot = make("div", { class: `foot ${setup.transport ?? ""}` }, ...pressed);
+      : setup.transport === "load" ? [this.button("load", () => this.game.load?.()), make("span", { class: "gap" }), this.button("reset", reset), again]
+      : setup.transport === "answer" ? [this.button("answerIt", () => this.single("R")), ...begin]
+      : [parts.play, parts.turnD, parts.turnG, parts.round, ...begin];
+    const single = make("div", { class: "body", style: "display: block; border-bottom: 0; padding-bottom: 0" });
+    const foot = make("div", { class: `foot ${setup.transport ?? ""}` });
+    (setup.transport === "answer" ? foot : single).append(controls); // what answers stays in reach on a phone
+    foot.append(...pressed);
     const frame = make("section", { class: "frame", "aria-label": say(setup.title), keydown: (event) => this.key(event as KeyboardEvent) },
-      head, body, make("div", { class: "body single" }, controls), foot, parts.status);
-    (frame.querySelector(".single") as HTMLElement).style.cssText = "display: block; border-bottom: 0; padding-bottom: 0";
+      head, body, ...(single.childElementCount ? [single] : []), foot, parts.status);
     const links = make("div", { class: "links" }, make("button", { type: "button", click: () => this.copy(), "data-do": "copy" }, say("copy")),
       make("span", { class: "dot" }, " · "), parts.link);
     if (setup.again) foot.append(make("span", { class: "gap" }), this.button(setup.again, () => this.reseed()));
@@ -321,7 +330,9 @@ export class Frame {
   private key(event: KeyboardEvent): void {
     const target = event.composedPath()[0] as HTMLElement;
     if (event.ctrlKey || event.metaKey || event.altKey || /^(SELECT|TEXTAREA|BUTTON|A)$/.test(target.tagName)) return;
-    if (event.key === " " && !/^INPUT$/.test(target.tagName) && this.setup.transport !== "reset") this.play(!this.playing);
+    const { transport } = this.setup;
+    if (transport === "answer" && (event.key === "Enter" || (event.key === " " && target.tagName !== "INPUT"))) this.single("R");
+    else if (event.key === " " && !/^INPUT$/.test(target.tagName) && (!transport || transport === "play")) this.play(!this.playing);
     else return;
     event.preventDefault();
   }

@@ -68,8 +68,10 @@ input[type=range]::-moz-range-thumb { width: 14px; height: 14px; border-radius: 
 .check input { width: 16px; height: 16px; margin: 0; accent-color: var(--w-ink) }
 .foot { display: flex; flex-wrap: wrap; gap: 8px; background: var(--w-page) }
 .foot .gap { flex: 1 }
-.foot:not(.reset) button:first-child::before { content: ""; display: inline-block; margin-right: 8px; border-left: 8px solid currentColor; border-block: 5px solid transparent }
+.foot .controls { flex-basis: 100% }
+.foot:not(.reset, .answer, .load) > button:first-child::before { content: ""; display: inline-block; margin-right: 8px; border-left: 8px solid currentColor; border-block: 5px solid transparent }
 .foot button.playing:first-child::before { height: 10px; width: 8px; border: solid currentColor; border-width: 0 3px; }
+:host([data-loaded]) [data-do=load] { display: none }
 .controls + .foot { border-top: 0 }
 .status { padding: 10px 20px; min-height: 62px; background: var(--w-surface); border-radius: 0 0 8px 8px; font-variant-numeric: tabular-nums }
 .links { float: right; margin: 8px 0 0 20px; text-align: right }
@@ -83,7 +85,7 @@ textarea { width: 100%; height: 12em; font: 13px/1.5 var(--code-font, monospace)
   .side canvas { max-width: 290px }
   .choice label { padding: 8px 6px; min-height: 38px; font-size: 13.5px }
   .foot { position: sticky; bottom: 0; z-index: 1; border-top: 1px solid var(--w-rule) }
-  .foot.reset { position: static; border-top: 0 }
+  .foot:is(.reset, .load) { position: static; border-top: 0 }
   .foot button { min-height: 40px; padding: 3px 10px }
   .status { padding: 10px 12px; min-height: 84px }
   .links { float: none; margin-left: 0; text-align: left }

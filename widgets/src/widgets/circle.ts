@@ -16,6 +16,7 @@ function create(frame: Frame): Game {
   let radii: number[] = [];
   let state: dirac.State = [0, 0];
   let matrix: dirac.Matrix = [1, 0, 0, 1];
+  let ruled = ""; // the rules that matrix and arrows are of
   let arrows: [number, number, dirac.State][] = [];
   const rules = () => frame.settings as unknown as dirac.Rules;
   const start = (): dirac.State => [Number(frame.settings.theta), Number(frame.settings.psi)];
@@ -121,6 +122,9 @@ function create(frame: Frame): Game {
       path = [];
       state = start();
       radii = [radius(state)];
+      const { game, order, h, k, gamma, noise } = rules(), now = [game, order, h, k, gamma, noise].join();
+      if (now === ruled) return; // the start alone was moved
+      ruled = now;
       matrix = dirac.roundMatrix(rules());
       arrows = [];
       for (let i = -4.5; i <= 4.5; i++) for (let j = -4.5; j <= 4.5; j++) arrows.push([i * 0.4, j * 0.4, dirac.field(rules(), [i * 0.4, j * 0.4]).move]);

@@ -17,9 +17,12 @@ function create(frame: Frame): Game {
     ? { range: [-EDGE, EDGE] as [number, number], ticks: [-6, -4, -2, 0, 2, 4, 6] }
     : { range: [0, 1.04] as [number, number], ticks: [0, 0.5, 1] });
 
+  const levels = new Map<string, [number, number][]>(); // they stay while a point is dragged
   /** The points where V has one value: log(1 - D(G(z))) = V - log D(x). */
   function level(value: number): [number, number][] {
-    const points: [number, number][] = [];
+    const points: [number, number][] = [], key = `${value} ${inLogits()}`, known = levels.get(key);
+    if (known) return known;
+    levels.set(key, points);
     for (let f = -14; f < -1; f += 0.1) { // steep here: D(x) from D(G(z))
       const right = value + softplus(f);
       if (right < 0) points.push([shown(logit(Math.exp(right))), shown(f)]);
