@@ -10,6 +10,7 @@ import base64
 import io
 import time
 
+import bench
 import torch
 from PIL import Image
 from torch import Tensor
@@ -17,16 +18,13 @@ from torch import Tensor
 from ganlib import data, record
 from ganlib.networks import MLPDiscriminator, MLPGenerator, mnist_generator, sample
 from ganlib.objectives import minimax, nonsaturating
-from ganlib.training import Run, discriminator_step, train
+from ganlib.training import discriminator_step, train
 
 CONFIGURATION = {
     "seed": 0,
     "early_rounds": 250,  # of chapter 8's recipe; the late G is the one that ganlib ships
     "judge_rounds": 500,  # turns of a new D against both, which stand still
     "batch": 128,
-    "lr": 1e-3,
-    "lr_D": 5e-4,
-    "betas": [0.0, 0.99],
     "cards": [24, 12, 12],  # real test digits, early fakes, late fakes
     "neighbours": 300,  # digits of the training set
     "columns": 12,
@@ -45,17 +43,11 @@ def sheet(images: Tensor, columns: int) -> str:
 
 
 def early_generator(images: Tensor, config: dict) -> MLPGenerator:
-    """Chapter 8's G after its first few rounds."""
-    torch.manual_seed(config["seed"])
-    G, D = MLPGenerator(), MLPDiscriminator()
-    opt_G, opt_D = (
-        torch.optim.Adam(net.parameters(), lr=rate, betas=tuple(config["betas"]))
-        for net, rate in ((G, config["lr"]), (D, config["lr_D"]))
-    )
-    run = Run(G, D, opt_G, opt_D)
+    """Chapter 8's G after its first few rounds; both players are trained by chapter 8's recipe."""
+    run = bench.recipe(config["seed"])
     for _ in train(run, data.batches(images, config["batch"], config["seed"]), nonsaturating, steps=config["early_rounds"]):
         pass
-    return G.eval()
+    return run.G.eval()
 
 
 class EitherGenerator(torch.nn.Module):
@@ -75,13 +67,11 @@ class EitherGenerator(torch.nn.Module):
 def trained_judge(G: torch.nn.Module, images: Tensor, config: dict) -> MLPDiscriminator:
     """A new D that is trained against a G that stands still."""
     torch.manual_seed(config["seed"] + 1)
-    D = MLPDiscriminator()
-    opt_D = torch.optim.Adam(D.parameters(), lr=config["lr_D"], betas=tuple(config["betas"]))
-    run = Run(G.eval(), D, torch.optim.SGD(G.parameters(), lr=0.0), opt_D)
+    run = bench.fresh_run(G.eval(), MLPDiscriminator())
     reals = data.batches(images, config["batch"], config["seed"] + 1)
     for _ in range(config["judge_rounds"]):
         discriminator_step(run, next(reals), minimax)
-    return D.eval()
+    return run.D.eval()
 
 
 @torch.no_grad()

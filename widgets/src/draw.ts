@@ -177,12 +177,29 @@ export class Plot {
     }
   }
 
-  /** Words at a place in pixels, moved inside where the canvas would cut them off. */
-  put(text: string, x: number, y: number, { color = "muted" as Color, align = "left" as CanvasTextAlign, size = 13.5 } = {}): void {
+  private font(size = 13.5): void {
     this.pen.font = `400 ${size}px ${FONT}`;
+  }
+
+  /** A sentence in rows, none wider than the room. */
+  rows(text: string, room: number): string[] {
+    this.font();
+    return text.split(" ").reduce((rows, word) => {
+      const longer = rows.length ? `${rows[rows.length - 1]} ${word}` : word;
+      return rows.length && this.pen.measureText(longer).width > room ? [...rows, word] : [...rows.slice(0, -1), longer];
+    }, [] as string[]);
+  }
+
+  /** Words at a place in pixels, moved inside where the canvas would cut them off; `over` what is drawn, with a rim. */
+  put(text: string, x: number, y: number, { color = "muted" as Color, align = "left" as CanvasTextAlign, size = 13.5, over = false } = {}): void {
+    this.font(size);
     this.pen.textAlign = align;
     this.pen.fillStyle = this.colors[color];
     const long = this.pen.measureText(text).width, before = { left: 0, center: long / 2, right: long }[align as "left" | "center" | "right"];
-    this.pen.fillText(text, Math.max(before, Math.min(x, this.width - long + before)), y);
+    const at = Math.max(before, Math.min(x, this.width - long + before));
+    this.pen.strokeStyle = this.colors.page;
+    this.pen.lineWidth = 4;
+    if (over) this.pen.strokeText(text, at, y);
+    this.pen.fillText(text, at, y);
   }
 }

@@ -435,6 +435,9 @@ export class Frame {
     store.set(`opened:${location.hash}`, "1");
     this.tickOff();
     this.settings = found.settings;
+    for (const { id, range } of this.setup.controls) {
+      if (range) this.settings[id] = Math.min(Math.max(Number(found.settings[id]), range[0]), range[1]);
+    }
     this.rewind();
     this.waiting = found.steps;
     this.comeIntoView();

@@ -1,16 +1,5 @@
-// The reader as D: a deck of samples, and what the answers are worth.
-import { Random } from "./random";
+// The reader as D: what the answers are worth.
 import { softplus } from "./theory";
-
-/** The numbers 0 to n - 1 in an order of the seed. */
-export function deal(n: number, seed: number): number[] {
-  const random = new Random(seed), deck = Array.from({ length: n }, (_, i) => i);
-  for (let i = n - 1; i > 0; i--) {
-    const j = random.whole(i + 1);
-    [deck[i], deck[j]] = [deck[j], deck[i]];
-  }
-  return deck;
-}
 
 /** What one answer pays, in nats: log D(x) of a real, log(1 - D(x)) of a fake. */
 export const pays = (real: boolean, logit: number) => -softplus(real ? -logit : logit);

@@ -43,3 +43,13 @@ export class Random {
     return Math.floor(this.uniform() * n);
   }
 }
+
+/** The numbers 0 to n - 1 as a seed shuffles them. */
+export function shuffled(n: number, seed: number): number[] {
+  const random = new Random(seed), order = Array.from({ length: n }, (_, i) => i);
+  for (let i = n - 1; i > 0; i--) {
+    const j = random.whole(i + 1);
+    [order[i], order[j]] = [order[j], order[i]];
+  }
+  return order;
+}

@@ -1,5 +1,4 @@
-// The recorded runs of chapter 9 as they come with the page, their order, and the scales that they are drawn on.
-import { Random } from "./random";
+// The recorded runs of chapter 9 as they come with the page, and the scales that they are drawn on.
 
 /** Six curves in this order: losses, D's mean answers on reals and fakes, lengths of the gradients; D's and G's each. */
 export interface Recorded {
@@ -16,16 +15,6 @@ export function parse(text: string): Recorded[] {
     const changes = lines.slice(1, -6).map((line) => line.split(" -> ") as [string, string]);
     return { name: lines[0], curves, changes };
   });
-}
-
-/** The numbers 0 to n - 1 as a seed shuffles them. */
-export function shuffled(n: number, seed: number): number[] {
-  const random = new Random(seed), order = Array.from({ length: n }, (_, i) => i);
-  for (let i = n - 1; i > 0; i--) {
-    const j = random.whole(i + 1);
-    [order[i], order[j]] = [order[j], order[i]];
-  }
-  return order;
 }
 
 /** A loss is drawn as it is up to four nats, and logarithmically beyond. */

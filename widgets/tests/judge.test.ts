@@ -1,12 +1,6 @@
 import { expect, test } from "vitest";
-import { deal, estimate, pays } from "../src/judge";
+import { estimate, pays } from "../src/judge";
 import { LOG4, logit } from "../src/theory";
-
-test("a deck holds every card once, in an order of its seed", () => {
-  expect([...deal(48, 3)].sort((a, b) => a - b)).toEqual(Array.from({ length: 48 }, (_, i) => i));
-  expect(deal(48, 3)).toEqual(deal(48, 3));
-  expect(deal(48, 3)).not.toEqual(deal(48, 4));
-});
 
 test("an answer pays the logarithm of the probability of what is true", () => {
   expect(pays(true, logit(0.9))).toBeCloseTo(Math.log(0.9), 12);

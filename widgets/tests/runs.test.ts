@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { bent, log, parse, range, shuffled } from "../src/runs";
+import { shuffled } from "../src/random";
+import { bent, log, parse, range } from "../src/runs";
 
 test("runs come as they were written", () => {
   const curves = ["1 2", "0.5 -3e+07", "0 1", "1 0", "4 4", "0.1 1e-09"].join("\n");

@@ -1,7 +1,8 @@
 // Chapter 9: the recorded runs as moving curves, in an order that a seed gives; the reader says what has happened.
 import { D, G, REAL, type Plot, type Style } from "../draw";
 import { define, store, type Frame, type Game, type Option } from "../frame";
-import { bent, log, parse, range, shuffled, type Recorded } from "../runs";
+import { shuffled } from "../random";
+import { bent, log, parse, range, type Recorded } from "../runs";
 import { num, say, type Words } from "../strings";
 import type { Settings } from "../state";
 
@@ -39,7 +40,7 @@ function create(frame: Frame): Game {
         if (curve.length) plot.dot(curve[curve.length - 1][0], curve[curve.length - 1][1], styles[i].color, 3.5);
       });
     });
-    for (const [v, words] of levels) if (y[1] - y[0] < 3) plot.put(words, plot.inner.right, plot.y(v) - 5, { color: "oText", align: "right" });
+    for (const [v, words] of levels) if (y[1] - y[0] < 3) plot.put(words, plot.inner.left + 6, plot.y(v) - 5, { color: "oText", over: true });
   }
   const losses = ([low, high]: [number, number]): [number, string][] => [
     ...(high - low < 3 ? [1, 2, 3, 4] : [4]).map((v) => [bent(v), String(v)] as [number, string]), [0, "0"],

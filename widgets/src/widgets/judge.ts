@@ -1,7 +1,8 @@
 // Chapter 2: digits come one by one, and the reader says with what probability each is real.
 import { D, OTHER, ticks, type Plot } from "../draw";
 import { define, type Frame, type Game } from "../frame";
-import { deal, estimate, pays } from "../judge";
+import { estimate, pays } from "../judge";
+import { shuffled } from "../random";
 import { num, say, type Words } from "../strings";
 import { LOG4, logit, sigmoid } from "../theory";
 
@@ -26,27 +27,16 @@ function create(frame: Frame): Game {
   function table(plot: Plot): void {
     plot.begin({ x: [0, 1], y: [0, 1] });
     const card = deck[given.length], last = given[given.length - 1], width = Math.min(plot.width, 440);
-    const size = Math.round(width * 0.56), small = Math.round(width * 0.3), left = size + Math.round(width * 0.08);
+    const size = Math.round(width * 0.56), left = size + Math.round(width * 0.08);
     if (card !== undefined) digit(plot, card, 0, 26, size);
     plot.put(card === undefined ? say("judgeOver") : say("judgeAsk", given.length + 1, deck.length), 0, 15, { color: "ink" });
     if (!last) return;
-    digit(plot, last.card, left, 26, small);
     const lines = [say((["judgeReal", "judgeEarly", "judgeLate"] as Words[])[kind(last.card)]), say("judgePaid", num(-pays(last.real, last.logit), 2)),
       say("judgePaidD", num(-pays(last.real, logits[last.card]), 2))];
-    const room = plot.width - left;
-    let y = 26 + small + 20;
-    for (const line of lines) {
-      let row = "";
-      for (const word of line.split(" ")) {
-        if (row && plot.pen.measureText(`${row} ${word}`).width > room) {
-          plot.put(row, left, y, { color: "ink" });
-          [row, y] = ["", y + 19];
-        }
-        row += (row && " ") + word;
-      }
-      plot.put(row, left, y, { color: "ink" });
-      y += 19;
-    }
+    const rows = lines.flatMap((line) => plot.rows(line, plot.width - left));
+    const small = Math.min(Math.round(width * 0.3), plot.height - 32 - 19 * rows.length);
+    digit(plot, last.card, left, 26, small);
+    rows.forEach((row, i) => plot.put(row, left, 46 + small + 19 * i, { color: "ink" }));
   }
 
   function values(plot: Plot): void {
@@ -68,7 +58,7 @@ function create(frame: Frame): Game {
   return {
     rewind() {
       given = [];
-      deck = deal(logits.length, Number(frame.settings.seed));
+      deck = shuffled(logits.length, Number(frame.settings.seed));
     },
     both() {
       const card = deck[given.length];
