@@ -23,7 +23,7 @@ from ganlib.training import discriminator_step, train
 CONFIGURATION = {
     "seed": 0,
     "early_rounds": 250,  # of chapter 8's recipe; the late G is the one that ganlib ships
-    "judge_rounds": 500,  # turns of a new D against both, which stand still
+    "judge_rounds": 750,  # turns of a new D against both, which stand still
     "batch": 128,
     "cards": [24, 12, 12],  # real test digits, early fakes, late fakes
     "neighbours": 300,  # digits of the training set
