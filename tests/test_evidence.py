@@ -91,7 +91,7 @@ def test_every_record_of_a_training_has_an_opening():
     """The slice that a test plays again; the others say how the test of their experiment holds them instead."""
     others = {
         "digit_classifier": "the shipped weights give the recorded accuracy",
-        "digit_cards": "the shipped generator draws its cards again",
+        "digit_cards": "a short slice is played again, and the shipped generator draws its cards",
         "saturation": "the first looks of seed 0 are played again",
         "throughput": "times, of a machine",
         "race": "times, of a machine",

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urldefrag, urljoin
 
 import numpy as np
 import pytest
+import torch
 from repository import ROOT
 from test_book import html_pages, soup
 from test_pages import CHROMIUM, MISSING, browser, site  # noqa: F401 - fixtures
@@ -103,13 +104,63 @@ def test_each_looks_as_it_did(browser, site):  # noqa: F811
     assert far == {}  # if it is meant to look otherwise: make looks
 
 
+WRITTEN = """() => {
+  window.outside = [];
+  const { fillText } = CanvasRenderingContext2D.prototype;
+  CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+    const { actualBoundingBoxLeft: l, actualBoundingBoxRight: r, actualBoundingBoxAscent: a, actualBoundingBoxDescent: d } =
+      this.measureText(text), { clientWidth, clientHeight } = this.canvas;
+    if (x - l < -1 || x + r > clientWidth + 1 || y - a < -1 || y + d > clientHeight + 1) outside.push(text);
+    fillText.call(this, text, x, y);
+  };
+}"""
+PLAYED = {"algorithm": "leak=1&play=3R", "circle": "play=9R", "diagnose": "at=30", "judge": "play=48R", "playground": "play=9R"}
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_word_is_cut_off_by_its_canvas(browser, site, width):  # noqa: F811
+    for name, path in looks.pages(site).items():
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        page.add_init_script(f"({WRITTEN})()")
+        page.goto(f"{path.as_uri()}#w-{name}?{PLAYED.get(name, '')}")
+        page.wait_for_function(READY, arg=name)
+        widget = page.locator(f"gan-widget[name={name}]").first
+        if name == "judge":  # what is said beside a digit is longest after a late fake, and there one of 48 is
+            widget.locator("[data-do=rewind]").click()
+            for _ in range(12):
+                widget.locator("[data-do=answerIt]").click()
+        page.wait_for_timeout(100)
+        outside = page.evaluate("outside")
+        page.close()
+        assert (name, outside) == (name, [])
+
+
+@pytest.mark.parametrize("state", ["algorithm?play=3R", "algorithm?k=2&leak=1&play=3R", "playground?play=3R"])
+def test_the_copied_program_runs(browser, site, state):  # noqa: F811
+    name = state.partition("?")[0]
+    page = browser.new_page()
+    page.goto(f"{looks.pages(site)[name].as_uri()}#w-{state}")
+    page.wait_for_function(READY, arg=name)
+    page.evaluate("navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }")
+    page.locator(f"gan-widget[name={name}] [data-do=copy]").first.click()
+    page.wait_for_function("window.copied")
+    code, printed = page.evaluate("copied"), []
+    page.close()
+    with torch.random.fork_rng():
+        exec(code, {"print": lambda *parts: printed.extend(parts)})
+    found = [value for said in printed for value in (said.values() if isinstance(said, dict) else np.atleast_1d(said))]
+    numbers = [value for value in found if not isinstance(value, str)]
+    assert re.search(r"(range\(|\bsteps=)3\b", code) and len(numbers) >= 2 and np.isfinite(numbers).all()
+
+
 def test_the_quiz_counts_the_first_answer(browser, site):  # noqa: F811
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
-    page.goto((site / "notebooks" / "09_reading_runs.html").as_uri() + "#w-diagnose?at=50")
+    page.goto((site / "notebooks" / "09_reading_runs.html").as_uri() + "#w-diagnose?at=500")  # more than there are
     widget = page.locator("gan-widget[name=diagnose]")
     choice, status, fixed = widget.locator("select"), widget.locator(".status"), widget.locator(".fixed")
     assert "gradient of D" in status.inner_text() and fixed.inner_text() == "run 1 of 9"
+    assert widget.locator("output").first.inner_text() == "3000"
     names = [name for name in choice.locator("option").evaluate_all("(all) => all.map((one) => one.value)") if name]
     answers = []
     for name in names:  # one of the nine is right

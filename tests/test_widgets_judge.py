@@ -57,6 +57,14 @@ def test_the_trained_judge_follows_the_best_rule(recorded):
     assert abs(np.mean([recorded["value"][name] for name in ("early", "late")]) - recorded["value"]["either"]) < 1e-12
 
 
+def test_a_short_slice_is_repeated(real_mnist):
+    """The recorded early G, and the first turns of the judge: it earns more than one half does, and by the early fakes."""
+    if real_mnist is None:
+        pytest.skip("MNIST was not found, so the judge was not trained again")
+    value = digit_cards.main(judge_rounds=150)["value"]
+    assert value["either"] > -np.log(4) and value["early"] > value["late"] + 0.5
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
 def test_a_deck_is_judged_with_keys_alone(browser, site):  # noqa: F811
     page, widget, faults = opened(browser, site, "judge")

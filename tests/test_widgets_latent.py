@@ -34,10 +34,10 @@ def ready(page, widget):
     return widget.locator(".status").inner_text()
 
 
-def plane(G, x, y, a, b):
+def plane(G, x, y, a, b, *given):
     ends = G.sample_z(32, torch.Generator().manual_seed(0))
     with torch.no_grad():
-        return G(x * ends[[a]] + y * ends[[b]])[0, 0]
+        return G(x * ends[[a]] + y * ends[[b]], *given)[0, 0]
 
 
 @pytest.mark.parametrize("where", ["folder", "server"])
@@ -90,18 +90,35 @@ def test_a_strip_is_pressed_and_the_guess_is_judged(browser, site):  # noqa: F81
     page.close()
 
 
-def test_a_readers_own_generator_in_an_output_of_its_own(browser, monkeypatch):  # noqa: F811
+class OfClass(MLPGenerator):
+    """A generator that is told a class, one-hot behind z."""
+
+    def __init__(self):
+        super().__init__(18, (16, 32), (1, 8, 8))
+        self.sample_z = MLPGenerator(8).sample_z
+
+    def forward(self, z, labels):
+        return super().forward(torch.cat([z, torch.nn.functional.one_hot(labels, 10).float()], 1))
+
+
+@pytest.mark.parametrize("classes", [0, 10])
+def test_a_readers_own_generator_in_an_output_of_its_own(browser, monkeypatch, classes):  # noqa: F811
     """As Colab shows it: a page that holds nothing but the output."""
     torch.manual_seed(0)
-    G = MLPGenerator(8, (16, 32), (1, 8, 8)).eval()
+    G = OfClass().eval() if classes else MLPGenerator(8, (16, 32), (1, 8, 8)).eval()
     calls = []
     monkeypatch.setattr("IPython.display.display", lambda bundle, **_: calls.append(bundle))
     monkeypatch.setattr(widgets, "is_live", lambda: True)
-    show.widget("latent", Figure(), ALT, generator=export_generator(G, "my G"))
+    show.widget("latent", Figure(), ALT, generator=export_generator(G, "my G", classes))
     page = browser.new_page()
     page.set_content(calls[0]["text/html"])
     widget = page.locator("gan-widget")
     ready(page, widget)
     assert "my G" in widget.locator(".fixed").inner_text() and not widget.locator("[data-do=load]").is_visible()
-    assert (drawn(widget, 8) - plane(G, 0.5, 0.5, 0, 1)).abs().max() < 0.05
+    for label in (0, 7)[: 1 + bool(classes)]:
+        if classes:
+            widget.get_by_label("Class", exact=True).select_option(str(label))
+            page.wait_for_timeout(300)
+        given = [torch.tensor([label])] if classes else []
+        assert (drawn(widget, 8) - plane(G, 0.5, 0.5, 0, 1, *given)).abs().max() < 0.05
     page.close()

@@ -184,10 +184,12 @@ export class Plot {
   /** A sentence in rows, none wider than the room. */
   rows(text: string, room: number): string[] {
     this.font();
-    return text.split(" ").reduce((rows, word) => {
-      const longer = rows.length ? `${rows[rows.length - 1]} ${word}` : word;
-      return rows.length && this.pen.measureText(longer).width > room ? [...rows, word] : [...rows.slice(0, -1), longer];
-    }, [] as string[]);
+    const rows: string[] = [];
+    for (const word of text.split(" ")) {
+      const row = rows.pop(), longer = row ? `${row} ${word}` : word;
+      rows.push(...(row && this.pen.measureText(longer).width > room ? [row, word] : [longer]));
+    }
+    return rows;
   }
 
   /** Words at a place in pixels, moved inside where the canvas would cut them off; `over` what is drawn, with a rim. */

@@ -55,7 +55,7 @@ function create(frame: Frame): Game {
       const source = reel ? sheet : still;
       if (source && (reel || still?.naturalWidth)) plot.pen.drawImage(source, 0, 0, plot.width, (plot.width * height) / width);
     },
-    status: () => say(failed ? "filmFailed" : asked && !reel ? "filmLoading" : "filmStatus", labels[now()], now() + 1, labels.length),
+    status: () => say(failed ? "loadFailed" : asked && !reel ? "loading" : "filmStatus", labels[now()], now() + 1, labels.length),
   };
 }
 

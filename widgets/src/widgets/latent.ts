@@ -122,7 +122,7 @@ function create(frame: Frame): Game {
   function digit(plot: Plot): void {
     plot.begin({ x: [0, 1], y: [0, 1] });
     const gap = 8, big = Math.min(plot.width * 0.55, plot.height - 22), small = Math.min((plot.width - big - 2 * gap) / 1.6, (big - 2 * gap) / NEAREST);
-    if (!G) return plot.put(say(failed ? "latentFailed" : asked ? "latentLoading" : "latentNone"), 0, 18);
+    if (!G) return plot.put(say(failed ? "loadFailed" : asked ? "loading" : "latentNone"), 0, 18);
     const { x, y } = now(), image = at(x, y);
     plot.pen.imageSmoothingEnabled = false;
     plot.pen.drawImage(paint(image), 0, 0, big, big);
@@ -180,7 +180,7 @@ function create(frame: Frame): Game {
       strip(plots[2]);
     },
     status() {
-      if (!G) return say(failed ? "latentFailed" : asked ? "latentLoading" : "latentNone");
+      if (!G) return say(failed ? "loadFailed" : asked ? "loading" : "latentNone");
       const { x, y, a, b } = now(), ends = G.endpoints, size = Math.hypot(...between(ends[a], ends[b], x, y));
       const mean = ends.reduce((sum, z) => sum + Math.hypot(...z), 0) / ends.length;
       return say("latentStatus", num(x, 2), num(y, 2), num(size, 1), num(mean, 1)) + (near.length ? ` ${say("latentNear", known.length, num(near[0][1], 1))}` : "");
