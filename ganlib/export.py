@@ -24,8 +24,9 @@ SAME_IN_EVALUATION = nn.Identity | nn.Dropout | nn.Dropout2d | nn.Flatten | nn.U
 def export_generator(G: nn.Module, whose: str, classes: int = 0, code: str = "") -> str:
     """A generator for the widget "latent", as JSON: ``show.widget("latent", ..., generator=export_generator(G, "my G"))``.
 
-    The layers are Linear and ConvTranspose2d, each of which BatchNorm and LeakyReLU, ReLU or Tanh may follow. Weights become
-    whole numbers from -127 to 127 with a scale for each row; what that changes is measured on 64 latents and goes along.
+    The layers are Linear, ConvTranspose2d and Conv2d that keeps the side, each of which PixelShuffle, BatchNorm and LeakyReLU,
+    ReLU or Tanh may follow. Weights become whole numbers from -127 to 127 with a scale for each row; what that changes is
+    measured on 64 latents and goes along.
 
     Args:
         G: maps z (n, z_dim) to images (n, 1 or 3, side, side) in [-1, 1]; it is left as it was.
@@ -102,16 +103,17 @@ def read_layers(G: nn.Module, classes: int = 0) -> tuple[list[dict[str, Any]], i
     """The layers of G in the order in which it calls them, BatchNorm folded into the layer before it, and the length of z.
 
     Each has "in" and "out", weight (out, in) or (out, in, size, size) and bias (out,), "slope" of its activation below 0
-    (1: none), whether a "tanh" follows, and, where it is a ConvTranspose2d, "size", "stride" and "pad".
+    (1: none), whether a "tanh" follows, and, where it is a ConvTranspose2d, "size", "stride" and "pad"; a Conv2d is the
+    transposed convolution of the turned kernel. "shuffle" is the factor of a PixelShuffle.
 
     Raises:
         ValueError: a layer is of another kind, or a BatchNorm stands first or behind an activation.
     """
     called: list[nn.Module] = []
     leaves = [module for module in G.modules() if not list(module.children())]
-    first = next((module for module in leaves if isinstance(module, nn.Linear | nn.ConvTranspose2d)), None)
-    if first is None:
-        raise ValueError("G must have a Linear or a ConvTranspose2d layer, it has none.")
+    first = next((module for module in leaves if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)), None)
+    if first is None or isinstance(first, nn.Conv2d):
+        raise ValueError("G must begin with a Linear or a ConvTranspose2d layer, it has none or a Conv2d.")
     z_dim = (first.in_features if isinstance(first, nn.Linear) else first.in_channels) - classes
     hooks = [module.register_forward_hook(lambda module, *_: called.append(module)) for module in leaves]
     zeros = torch.zeros(2, z_dim, dtype=torch.float32, device="cpu")
@@ -128,18 +130,25 @@ def read_layers(G: nn.Module, classes: int = 0) -> tuple[list[dict[str, Any]], i
             layers.append(
                 {"in": module.in_channels, "out": module.out_channels, "weight": module.weight.swapaxes(0, 1)} | about
             )
+        elif isinstance(module, nn.Conv2d) and keeps_side(module):  # the transposed convolution of the turned kernel
+            about = {"size": module.kernel_size[0], "stride": 1, "pad": module.padding[0]}
+            layers.append({"in": module.in_channels, "out": module.out_channels, "weight": module.weight.flip(-2, -1)} | about)
+        elif isinstance(module, nn.PixelShuffle) and "size" in last and "shuffle" not in last:
+            last["shuffle"] = module.upscale_factor
         elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and last["slope"] == 1 and not last["tanh"]:
-            factor = module.weight / (module.running_var + module.eps).sqrt()
+            rows = last["out"] // module.num_features  # of the layer, that make one channel
+            mean, shift = module.running_mean.repeat_interleave(rows), module.bias.repeat_interleave(rows)
+            factor = (module.weight / (module.running_var + module.eps).sqrt()).repeat_interleave(rows)
             last["weight"] = last["weight"] * factor.view(-1, *[1] * (last["weight"].ndim - 1))
-            last["bias"] = (last["bias"] - module.running_mean) * factor + module.bias
+            last["bias"] = (last["bias"] - mean) * factor + shift
         elif isinstance(module, nn.ReLU | nn.LeakyReLU) and last["slope"] == 1:
             last["slope"] = float(getattr(module, "negative_slope", 0.0))
         elif isinstance(module, nn.Tanh) and layers:
             last["tanh"] = True
         elif not isinstance(module, SAME_IN_EVALUATION):
-            known = "Linear, ConvTranspose2d, and BatchNorm, LeakyReLU, ReLU and Tanh right behind one"
+            known = "Linear, ConvTranspose2d and Conv2d, and PixelShuffle, BatchNorm, LeakyReLU, ReLU and Tanh behind one"
             raise ValueError(f"G must be made of {known}; it has {kind} as layer {len(layers) + 1}.")
-        if isinstance(module, nn.Linear | nn.ConvTranspose2d):
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             bias = module.weight.new_zeros(layers[-1]["out"]) if module.bias is None else module.bias
             layers[-1] |= {"bias": bias, "slope": 1.0, "tanh": False}
     return layers, z_dim
@@ -151,6 +160,13 @@ def is_plain(module: nn.ConvTranspose2d) -> bool:
     return square and (module.groups, module.dilation, module.output_padding) == (1, (1, 1), (0, 0))
 
 
+def keeps_side(module: nn.Conv2d) -> bool:
+    """Whether its output has the side of its input, zeros around it, in steps of one."""
+    size = module.kernel_size[0]
+    plain = (module.stride, module.dilation, module.groups, module.padding_mode) == ((1, 1), (1, 1), 1, "zeros")
+    return plain and module.kernel_size == (size, size) and module.padding == (size // 2, size // 2) and size % 2 == 1
+
+
 def run_layers(layers: list[dict[str, Any]], z: Latents) -> Tensor:
     """What the layers make of z (n, z_dim), as ``widgets/src/generator.ts`` computes it."""
     x = z
@@ -160,8 +176,57 @@ def run_layers(layers: list[dict[str, Any]], z: Latents) -> Tensor:
                 side = round((x.shape[1] / layer["in"]) ** 0.5)
                 x = x.unflatten(1, (layer["in"], side, side))
             x = functional.conv_transpose2d(x, layer["weight"].swapaxes(0, 1), layer["bias"], layer["stride"], layer["pad"])
+            x = functional.pixel_shuffle(x, layer.get("shuffle", 1))
         else:
             x = functional.linear(x.flatten(1), layer["weight"], layer["bias"])
         x = functional.leaky_relu(x, layer["slope"])
         x = x.tanh() if layer["tanh"] else x
     return x
+
+
+def export_pair(G: nn.Module, D: nn.Module) -> str:
+    """G and D of a game on a line as JSON, for ``show.widget("algorithm", ..., pair=export_pair(G, D))``.
+
+    Both are chains of Linear layers with Tanh, or with ReLU, between them. The widget plays on from their weights, with data
+    from N(2, 0.5^2), latents uniform in [-1, 1] and optimisers of its own that have seen nothing. Neither is changed.
+
+    Args:
+        G: from one number to one.
+        D: from one number to one logit.
+
+    Raises:
+        TypeError: one is no torch.nn.Module.
+        ValueError: one has another layer, another input or output than one number, or more than 2,000,000 characters come of
+            them; or one has Tanh and the other ReLU.
+    """
+    exported, kinds = {}, set()
+    for player, net in (("G", G), ("D", D)):
+        if not isinstance(net, nn.Module):
+            raise TypeError(f"{player} must be a torch.nn.Module, got {type(net).__name__}.")
+        leaves = [module for module in net.modules() if not list(module.children())]
+        layers, between = leaves[::2], leaves[1::2]
+        found = ", ".join(type(module).__name__ for module in leaves)
+        if not layers or not all(isinstance(layer, nn.Linear) for layer in layers) or len(layers) != len(between) + 1:
+            raise ValueError(f"{player} must be Linear layers with Tanh or ReLU between them, got {found}.")
+        if (layers[0].in_features, layers[-1].out_features) != (1, 1):
+            raise ValueError(
+                f"{player} must take one number and return one, got {layers[0].in_features} and {layers[-1].out_features}."
+            )
+        kinds |= {type(module) for module in between}
+        exported[player] = [
+            (*rows.shape, [round(x, 6) for x in rows.double().flatten().tolist()])
+            for layer in layers
+            for rows in (
+                layer.weight.detach().T,
+                (layer.weight.new_zeros(layer.out_features) if layer.bias is None else layer.bias.detach())[None],
+            )
+        ]
+    if len(kinds) != 1 or not kinds <= {nn.Tanh, nn.ReLU}:
+        names = " and ".join(sorted(kind.__name__ for kind in kinds)) or "none"
+        raise ValueError(f"G and D must have Tanh between their layers, or both ReLU, got {names}.")
+    text = json.dumps(exported | {"activation": kinds.pop().__name__.lower()})
+    if len(text) > LIMIT:
+        raise ValueError(
+            f"G and D come to {len(text) / 1e6:.1f} MB, more than {LIMIT / 1e6:.0f} MB: give them narrower layers."
+        )
+    return text

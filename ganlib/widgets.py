@@ -31,7 +31,9 @@ def names() -> tuple[str, ...]:
         return tuple(script.readline().partition("*/")[0].removeprefix("/* widgets:").split())
 
 
-def widget(name: str, still: "Figure", alt: str, caption: str = "", generator: str = "", **data: float | str | bool) -> None:
+def widget(
+    name: str, still: "Figure", alt: str, caption: str = "", generator: str = "", pair: str = "", **data: float | str | bool
+) -> None:
     """Shows a figure that the reader can play with; without scripts, and in print, it is the still picture.
 
     Args:
@@ -41,6 +43,7 @@ def widget(name: str, still: "Figure", alt: str, caption: str = "", generator: s
         caption: a line that the pages of the book set under it.
         generator: for "latent": "mnist_generator", or what ``ganlib.export.export_generator`` returned of a G of one's own. The
             latter is not kept in files: where outputs are stored, the picture alone is.
+        pair: for "algorithm": what ``ganlib.export.export_pair`` returned of G and D of one's own; kept as little.
         data: settings that it begins with, numbers and words.
 
     Raises:
@@ -54,7 +57,9 @@ def widget(name: str, still: "Figure", alt: str, caption: str = "", generator: s
     for setting, value in data.items():
         if not isinstance(value, str | bool):
             number(value, setting)
-    own = generator.startswith("{")
+    if pair and name != "algorithm":
+        raise ValueError(f'pair is for the widget "algorithm", got it for {name!r}.')
+    own = bool(pair) or generator.startswith("{")
     if generator and not own:
         data["generator"] = generator
     with book_look():
@@ -67,7 +72,8 @@ def widget(name: str, still: "Figure", alt: str, caption: str = "", generator: s
         "text/plain": f"{alt.strip().partition('. ')[0].rstrip('.')} ({name}: {settings or 'as it is'})",
     }
     if is_live():
-        shown["text/html"] = live_html(name, data, picture, alt, generator if own else "")
+        played = data | {"pair": pair} if pair else data
+        shown["text/html"] = live_html(name, played, picture, alt, generator if generator.startswith("{") else "")
     about = {"alt": alt.strip(), "kind": "lines"} | ({} if own else {"widget": {"name": name, "data": data}})
     about |= {"caption": caption.strip()} if caption else {}
     display(shown, metadata={"image/png": about}, raw=True)

@@ -12,7 +12,7 @@ import torch
 from test_widgets import SOURCES, node
 from torch import nn
 
-from ganlib.export import ENDPOINTS, LIMIT, export_generator, read_layers, run_layers, shipped_export
+from ganlib.export import ENDPOINTS, LIMIT, export_generator, export_pair, read_layers, run_layers, shipped_export
 from ganlib.networks import MLPGenerator, mnist_generator
 
 
@@ -52,6 +52,14 @@ def convolutional(z_dim=16, channels=1):
     return used(Chain(*layers, z_dim=z_dim))
 
 
+def shuffled(z_dim=16, channels=3):
+    """Convolutions whose channels become pixels: 4 by 4 to 8 and to 24, each place with a bias of its own."""
+    layers = [nn.Linear(z_dim, 12 * 16), nn.Unflatten(1, (12, 4, 4)), nn.BatchNorm2d(12), nn.LeakyReLU(0.2)]
+    layers += [nn.Conv2d(12, 24, 3, padding=1), nn.PixelShuffle(2), nn.BatchNorm2d(6), nn.LeakyReLU(0.2)]
+    layers += [nn.Conv2d(6, 9 * channels, 5, padding=2), nn.PixelShuffle(3), nn.Tanh()]
+    return used(Chain(*layers, z_dim=z_dim))
+
+
 class Conditional(MLPGenerator):
     """G(z, labels): the label behind z, one-hot."""
 
@@ -67,6 +75,7 @@ GENERATORS = {
     "shipped": (mnist_generator, 0),
     "mlp": (lambda: used(MLPGenerator(16, (32, 64), (3, 8, 8))), 0),
     "convolutional": (convolutional, 0),
+    "shuffled": (shuffled, 0),
     "conditional": (lambda: used(Conditional()), 10),
 }
 
@@ -118,7 +127,7 @@ def test_a_page_draws_what_torch_draws(program, name):
 
 
 def test_what_is_folded_is_the_same_network():
-    for make, classes in list(GENERATORS.values())[1:3]:
+    for make, classes in list(GENERATORS.values())[1:4]:
         G = make().eval()
         z = torch.randn(5, 16, generator=torch.Generator().manual_seed(3))
         with torch.no_grad():
@@ -159,9 +168,10 @@ LAYERS = nn.Linear(16, 64), nn.Tanh(), nn.Unflatten(1, (1, 8, 8))
         (Chain(nn.Linear(16, 16), nn.Unflatten(1, (1, 4, 4)), nn.Upsample(scale_factor=2)), "it has Upsample as layer 2"),
         (Chain(nn.Linear(16, 16), nn.ReLU(), nn.BatchNorm1d(16), *LAYERS), "it has BatchNorm1d"),
         (Chain(nn.Unflatten(1, (16, 1, 1)), nn.ConvTranspose2d(16, 2, 4, dilation=2)), "it has ConvTranspose2d"),
+        (Chain(nn.Linear(16, 16), nn.Unflatten(1, (1, 4, 4)), nn.Conv2d(1, 4, 3), nn.PixelShuffle(2)), "it has Conv2d"),
         (Skipping(*LAYERS), "in their order, and nothing between"),
         (Chain(nn.Linear(16, 64)), "images of shape"),
-        (Chain(nn.Identity()), "must have a Linear"),
+        (Chain(nn.Identity()), "must begin with a Linear"),
         (
             Chain(nn.Linear(16, 2000), nn.ReLU(), nn.Linear(2000, 1024), nn.Tanh(), nn.Unflatten(1, (1, 32, 32))),
             "more than 2 MB",
@@ -179,3 +189,41 @@ def test_what_is_no_network_is_refused():
         export_generator(lambda z: z, "mine")
     with pytest.raises(TypeError, match="classes"):
         export_generator(Chain(*LAYERS), "mine", classes=1.5)
+
+
+def on_a_line(activation=nn.Tanh, width=5, inputs=1, outputs=1):
+    return nn.Sequential(nn.Linear(inputs, width), activation(), nn.Linear(width, outputs, bias=False))
+
+
+def test_a_pair_is_its_weights():
+    """Rows, columns and numbers of each weight and bias, from which the two networks can be computed again."""
+    G, D = on_a_line(), on_a_line(width=7)
+    exported = json.loads(export_pair(G, D))
+    assert exported["activation"] == "tanh"
+    x = torch.linspace(-2, 2, 9)[:, None]
+    for net, name in ((G, "G"), (D, "D")):
+        first, shift, second, none = (torch.tensor(v).view(r, c) for r, c, v in exported[name])
+        torch.testing.assert_close((x @ first + shift).tanh() @ second + none, net(x), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("D", "message"),
+    [
+        (nn.Sequential(nn.Linear(1, 4), nn.LeakyReLU(0.2), nn.Linear(4, 1)), "got LeakyReLU and Tanh"),
+        (on_a_line(nn.ReLU), "got ReLU and Tanh"),
+        (on_a_line(inputs=2), "D must take one number and return one, got 2 and 1"),
+        (on_a_line(outputs=3), "got 1 and 3"),
+        (nn.Sequential(nn.Linear(1, 4), nn.Tanh()), "D must be Linear layers"),
+        (nn.Sequential(), "D must be Linear layers"),
+        (on_a_line(width=200_000), "more than 2 MB"),
+    ],
+)
+def test_a_pair_that_no_page_can_play_is_refused(D, message):
+    with pytest.raises(ValueError, match=message):
+        export_pair(on_a_line(), D)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_pair_of_other_things_is_refused():
+    with pytest.raises(TypeError, match=r"D must be a torch\.nn\.Module, got function"):
+        export_pair(on_a_line(), lambda x: x)

@@ -233,7 +233,7 @@ ELSEWHERE = {
     "widgets.is_live": "takes nothing",
     **{
         f"export.{name}": "takes a network; tests/test_export.py"
-        for name in ("export_generator", "shipped_export", "read_layers", "run_layers", "is_plain")
+        for name in ("export_generator", "export_pair", "shipped_export", "read_layers", "run_layers", "is_plain", "keeps_side")
     },
     "checkpoints.save": "takes a run and a path; tests/test_checkpoints.py",
     "checkpoints.load": "takes a run and a path; tests/test_checkpoints.py",

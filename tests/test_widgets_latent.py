@@ -1,4 +1,7 @@
-"""The latent plane of chapter 8 in a browser: nothing is fetched before a click, and what is drawn is what torch draws."""
+"""The latent plane of chapter 8 in a browser: nothing is fetched before a click, and what is drawn is what torch draws.
+
+And the two widgets that take networks of the reader's own.
+"""
 
 import json
 
@@ -10,7 +13,7 @@ from test_widgets import ALT
 from test_widgets_theory import another, opened
 
 from ganlib import show, widgets
-from ganlib.export import export_generator, shipped_export
+from ganlib.export import export_generator, export_pair, shipped_export
 from ganlib.networks import MLPGenerator, mnist_generator
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
@@ -122,3 +125,29 @@ def test_a_readers_own_generator_in_an_output_of_its_own(browser, monkeypatch, c
         given = [torch.tensor([label])] if classes else []
         assert (drawn(widget, 8) - plane(G, 0.5, 0.5, 0, 1, *given)).abs().max() < 0.05
     page.close()
+
+
+def test_a_readers_own_pair_in_slow_motion(browser, monkeypatch):  # noqa: F811
+    """It is theirs that play: this D answers 0.88 to everything, and this G sends every z to 2."""
+    G, D = (torch.nn.Sequential(torch.nn.Linear(1, 6), torch.nn.ReLU(), torch.nn.Linear(6, 1)) for _ in "GD")
+    for net in (G, D):
+        torch.nn.init.zeros_(net[2].weight)
+        torch.nn.init.constant_(net[2].bias, 2.0)
+    calls = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, **about: calls.append((bundle, about)))
+    monkeypatch.setattr(widgets, "is_live", lambda: True)
+    show.widget("algorithm", Figure(), ALT, pair=export_pair(G, D))
+    bundle, about = calls[0]
+    assert "widget" not in about["metadata"]["image/png"]  # a file keeps the picture alone
+    page = browser.new_page()
+    page.set_content(bundle["text/html"])
+    widget = page.locator("gan-widget")
+    assert "your G and D" in widget.locator(".fixed").inner_text()
+    widget.locator("[data-do=turnD]").click()
+    status = widget.locator(".status").inner_text()
+    assert "D(x) 0.88, D(G(z)) 0.88" in status
+    distance = float(status.rpartition(": ")[2].rstrip("."))
+    assert abs(distance - 0.5 * (2 / torch.pi) ** 0.5) < 0.02  # from a point to N(2, 0.5^2): E |x - 2|
+    page.close()
+    with pytest.raises(ValueError, match="pair is for the widget"):
+        show.widget("circle", Figure(), ALT, pair="{}")

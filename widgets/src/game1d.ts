@@ -48,10 +48,10 @@ export class Game1d {
   private readonly random: Random;
 
   constructor(readonly settings: Settings) {
-    const seed = Number(settings.seed), start = new Random(seed + 7919);
-    const net = () => Net.random([1, WIDTH, WIDTH, 1], "tanh", start);
+    const seed = Number(settings.seed), start = new Random(seed + 7919), own = settings.pair && JSON.parse(String(settings.pair));
+    const net = (player: string) => (own ? Net.of(own[player], own.activation) : Net.random([1, WIDTH, WIDTH, 1], "tanh", start));
     this.random = new Random(seed);
-    this.pair = new Pair(net(), net());
+    this.pair = new Pair(net("G"), net("D"));
   }
 
   private get game() {

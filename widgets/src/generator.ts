@@ -7,6 +7,7 @@ export interface Layer {
   size?: number; // of a transposed convolution
   stride?: number;
   pad?: number;
+  shuffle?: number; // of a PixelShuffle behind it
 }
 type Weights = { weight: Int8Array; scale: Float32Array; bias: Float32Array };
 export interface Generator {
@@ -61,11 +62,22 @@ function enlarge({ in: m, out, weight, scale, bias, size = 1, stride = 1, pad = 
   return y;
 }
 
+/** Channels to pixels, r x r of them to one channel, as torch's PixelShuffle. */
+function shuffle(x: Float32Array, out: number, r: number): Float32Array {
+  const side = Math.sqrt(x.length / out), wide = side * r, y = new Float32Array(x.length);
+  for (let k = 0; k < x.length; k++) {
+    const o = Math.floor(k / side / side), row = Math.floor(k / side) % side, part = o % (r * r);
+    y[((o - part) / (r * r) * wide + row * r + Math.floor(part / r)) * wide + (k % side) * r + (part % r)] = x[k];
+  }
+  return y;
+}
+
 /** The image of z, channel by channel, in [-1, 1] where the last layer ends in tanh. */
 export function generate({ layers }: Generator, z: ArrayLike<number>): Float32Array {
   let x: Float32Array = Float32Array.from(z);
   for (const layer of layers) {
     x = layer.size ? enlarge(layer, x) : linear(layer, x);
+    if (layer.shuffle) x = shuffle(x, layer.out, layer.shuffle);
     const { slope, tanh } = layer;
     if (slope !== 1) for (let k = 0; k < x.length; k++) if (x[k] < 0) x[k] *= slope;
     if (tanh) for (let k = 0; k < x.length; k++) x[k] = Math.tanh(x[k]);

@@ -9,6 +9,11 @@ export class Net {
   /** Weight (in, out), bias (1, out), layer by layer. */
   constructor(readonly weights: T[], readonly activation: Activation) {}
 
+  /** Weights as ganlib.export.export_pair writes them: rows, columns and numbers of each. */
+  static of(weights: [number, number, number[]][], activation: Activation): Net {
+    return new Net(weights.map((weight) => variable(...weight)), activation);
+  }
+
   /** As torch.nn.Linear begins: uniform between -1/sqrt(in) and 1/sqrt(in). */
   static random(sizes: number[], activation: Activation, random: Random): Net {
     const weights = [];

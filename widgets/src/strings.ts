@@ -182,6 +182,7 @@ const en = {
   // Algorithm 1
   algorithm: "Algorithm 1 in slow motion",
   algorithmFixed: "data N(2, 0.5²), z uniform, batches of {0}, seed {1}",
+  algorithmYours: "; your G and D",
   algorithmGuess: "Before you play: detach is left out. Does G find the data?",
   algorithmYes: "yes",
   algorithmNo: "no, it stays apart",
@@ -293,7 +294,6 @@ const en = {
   circlePredicted: "predicted",
   circleTurnD: "a turn of D",
   circleTurnG: "a turn of G",
-  circleBothTurns: "a round",
   circleOrbit: "the predicted orbit",
   circleStatus: "Round {0}: θ = {1}, ψ = {2}, radius {3} (predicted {4}). {5}",
   circleOn: "On the unit circle: to first order neither in nor out.",

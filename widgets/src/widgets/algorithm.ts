@@ -145,9 +145,9 @@ from torch import nn
 from ganlib.objectives import ${s.game} as objective
 ${s.leak ? "" : "from ganlib.training import Run, discriminator_step, generator_step\n"}
 
-${network(WIDTH, "Tanh", UNIFORM)}torch.manual_seed(${s.seed})
+${s.pair ? "# G, D: your own\n" : `${network(WIDTH, "Tanh", UNIFORM)}torch.manual_seed(${s.seed})
 G, D = Points(1, 1), Points(1, 1, logits=True)
-${adam("G", s.rateG)}${adam("D", s.rateD)}${s.leak ? "" : "run = Run(G, D, opt_G, opt_D)\n"}for _ in range(${rounds}):
+`}${adam("G", s.rateG)}${adam("D", s.rateD)}${s.leak ? "" : "run = Run(G, D, opt_G, opt_D)\n"}for _ in range(${rounds}):
 ${turns}
 
 fakes = G(G.sample_z(4000))
@@ -158,7 +158,7 @@ print("mean and standard deviation of the fakes:", fakes.mean().item(), fakes.st
 define({
   name: "algorithm",
   title: "algorithm",
-  fixed: (s) => say("algorithmFixed", BATCH, Number(s.seed)),
+  fixed: (s) => say("algorithmFixed", BATCH, Number(s.seed)) + (s.pair ? say("algorithmYours") : ""),
   settings: { game: "nonsaturating", k: 1, rateD: -2.3, rateG: -3, leak: false, best: false, pace: "turns", seed: 0 },
   guess: { question: "algorithmGuess", choices: ["algorithmYes", "algorithmNo", "algorithmError"] },
   plots: [
