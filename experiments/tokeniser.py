@@ -3,9 +3,9 @@
     python experiments/tokeniser.py                                  # all runs -> results/tokeniser.json
     python experiments/tokeniser.py --rounds 100 --name tokeniser_short
 
-Eight numbers a digit. Rows differ by when the judge begins and by how its term is weighed, and by nothing else; all play as many
-rounds on the same batches from the same weights. Scored on the test images that no run has seen. On MNIST, one thread; a finished
-run is kept in experiments/runs/.
+Eight numbers a digit. Rows differ by when the judge begins and by how its term is weighed, and by nothing else; all play as
+many rounds on the same batches from the same weights. Scored on test images, which no run has seen. On MNIST, one thread; a
+finished run is kept in experiments/runs/.
 """
 
 import argparse
