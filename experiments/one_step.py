@@ -3,9 +3,9 @@
     python experiments/one_step.py                                   # all runs -> results/one_step.json
     python experiments/one_step.py --rounds 200 --name one_step_short
 
-The teacher is the probability-flow equation of a mixture of normals, whose score has a closed form: two modes on a line, eight on
-a ring. Its pairs of noise and sample are handed to the students as they are, or shuffled, so that noise says nothing about the
-sample. Rows differ by pairs, loss and width alone; one thread. A finished run is kept in experiments/runs/.
+The teacher is the probability-flow equation of a mixture of normals, whose score has a closed form: two modes on a line, eight
+on a ring. Its pairs of noise and sample are handed to the students as they are, or shuffled, so that noise says nothing about
+the sample. Rows differ by pairs, loss and width alone; one thread. A finished run is kept in experiments/runs/.
 """
 
 import argparse
@@ -127,7 +127,7 @@ def pairs_of(task: str, kind: str, dtype: torch.dtype = torch.float32) -> tuple[
 
 @torch.no_grad()
 def score(samples: Tensor, task: str) -> dict[str, float]:
-    """Modes, share near a mode, reverse KL over modes; on the line Wasserstein's distance to as many draws of the mixture too."""
+    """Modes, share near one, reverse KL over modes; on the line Wasserstein's distance to as many draws of the mixture too."""
     centres, std = TASKS[task]
     modes, share, reverse_kl = metrics.mode_coverage(samples, centres, std)
     scores = {"modes": modes, "share": share, "reverse_kl": reverse_kl}
