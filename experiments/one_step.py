@@ -163,7 +163,7 @@ def kept(task: str, row: str, seed: int, rounds: int) -> dict[str, Any]:
     return bench.rounded(outcome)
 
 
-def known() -> dict[str, dict[str, dict[str, float]]]:
+def known_points() -> dict[str, dict[str, dict[str, float]]]:
     """What the measures say of the mixture itself, of the teacher, and of its mean."""
     draws = {"line": data.gaussian_mixture_1d(SAMPLES, seed=5), "ring": data.gaussian_ring(SAMPLES, std=0.05, seed=5)}
     found = {}
@@ -185,7 +185,7 @@ def opening(rounds: int = OPENING) -> dict[str, list[float]]:
 def write_record(runs: list[dict[str, Any]], name: str = "one_step", folder: Path = record.RESULTS) -> Path:
     """The record of these runs and of no others."""
     configuration = {"rows": ROWS, "seeds": SEEDS, "rounds": runs[0]["rounds"], "pairs": PAIRS, "samples": SAMPLES}
-    figures = {"known": bench.rounded(known()), "runs": runs, "opening": opening()}
+    figures = {"known": bench.rounded(known_points()), "runs": runs, "opening": opening()}
     return record.write(name, configuration, figures, sum(run["seconds"] for run in runs), folder, "processor")
 
 

@@ -130,7 +130,7 @@ def kept(row: str, seed: int, rounds: int) -> dict[str, Any]:
     return bench.rounded(outcome)
 
 
-def known() -> dict[str, dict[str, float]]:
+def known_reconstructions() -> dict[str, dict[str, float]]:
     """What the measures say of the test images themselves and of their mean image in place of each."""
     images = data.to_float(data.mnist("test").images[:SCORED])
     mean = images.mean(dim=0, keepdim=True).expand_as(images)
@@ -152,7 +152,7 @@ def opening() -> dict[str, list[list[float]]]:
 def write_record(runs: list[dict[str, Any]], name: str = "tokeniser", folder: Path = record.RESULTS) -> Path:
     """The record of these runs and of no others."""
     configuration = {"rows": ROWS, "seeds": SEEDS, "rounds": runs[0]["rounds"], "batch": 64, "code": 8, "samples": SCORED}
-    figures = {"floor": digits.floor(SCORED)[0], "known": bench.rounded(known()), "runs": runs, "opening": opening()}
+    figures = {"floor": digits.floor(SCORED)[0], "known": bench.rounded(known_reconstructions()), "runs": runs, "opening": opening()}
     return record.write(name, configuration, figures, sum(run["seconds"] for run in runs), folder, "processor")
 
 
