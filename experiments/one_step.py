@@ -81,7 +81,7 @@ def judge_turn(
     return loss_D.item()
 
 
-def adam(network: nn.Module, lr: float) -> torch.optim.Optimizer:
+def plain_adam(network: nn.Module, lr: float) -> torch.optim.Optimizer:
     """Adam without momentum."""
     return torch.optim.Adam(network.parameters(), lr=lr, betas=(0.0, 0.99), fused=True)
 
@@ -94,7 +94,7 @@ def distil(
     G = layers(z.shape[1], x.shape[1], width)
     D = nn.Sequential(layers(x.shape[1], 1, 64), nn.Flatten(0))
     G, D = G.to(x.dtype), D.to(x.dtype)
-    opt_G, opt_D, average, losses = adam(G, 1e-3), adam(D, 1e-3), copy.deepcopy(G), []
+    opt_G, opt_D, average, losses = plain_adam(G, 1e-3), plain_adam(D, 1e-3), copy.deepcopy(G), []
     for _, (noise, target) in zip(range(rounds), data.batches((z, x), 256, seed)):
         made = G(noise)
         loss = squared * (made - target).square().sum(dim=1).mean()
@@ -148,7 +148,7 @@ def main(seed: int = 0, task: str = "line", row: str = "shuffled, squared", roun
     return {"task": task, "row": row, "rounds": rounds, "from_teacher": error} | score(made, task)
 
 
-USES = (denoised, teacher, layers, judge_turn, adam, distil, normals, pairs_of, score, metrics.mode_coverage, penalties)
+USES = (denoised, teacher, layers, judge_turn, plain_adam, distil, normals, pairs_of, score, metrics.mode_coverage, penalties)
 USES += (nonsaturating.d_loss.loss, nonsaturating.g_loss.loss, remembering, update_ema, f"numbers = {PAIRS, SAMPLES}")
 
 

@@ -1,10 +1,10 @@
-"""Do D's logits mend a sampler? Samples weighted by the density ratio of a fresh D, beside the same samples unweighted.
+"""Do D's logits mend a sampler? Samples weighted by the density ratio of a fresh D, beside samples unweighted.
 
     python experiments/ratio.py                                      # all runs -> results/ratio.json
     python experiments/ratio.py --turns 20 --name ratio_short
 
-Two samplers: chapter 8's generator as it is shipped, and the same with too many ones, a fault of known size. Two Ds: one that saw
-all digits, one that learned a thousand by heart; and both with logits scaled on digits held back. As many samples are drawn
+Two samplers: chapter 8's generator as it is shipped, and the same with too many ones, a fault of known size. Two Ds: one
+that saw all digits, one that learned a thousand by heart; and both with logits scaled on digits held back. Samples are drawn
 from a pool, all alike or in proportion to exp(logit). On MNIST, one thread; a finished run is kept in experiments/runs/.
 """
 

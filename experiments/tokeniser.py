@@ -152,7 +152,12 @@ def opening() -> dict[str, list[list[float]]]:
 def write_record(runs: list[dict[str, Any]], name: str = "tokeniser", folder: Path = record.RESULTS) -> Path:
     """The record of these runs and of no others."""
     configuration = {"rows": ROWS, "seeds": SEEDS, "rounds": runs[0]["rounds"], "batch": 64, "code": 8, "samples": SCORED}
-    figures = {"floor": digits.floor(SCORED)[0], "known": bench.rounded(known_reconstructions()), "runs": runs, "opening": opening()}
+    figures = {
+        "floor": digits.floor(SCORED)[0],
+        "known": bench.rounded(known_reconstructions()),
+        "runs": runs,
+        "opening": opening(),
+    }
     return record.write(name, configuration, figures, sum(run["seconds"] for run in runs), folder, "processor")
 
 
