@@ -1,7 +1,7 @@
 """Do D's logits mend a sampler? Samples weighted by the density ratio of a fresh D, beside samples unweighted.
 
     python experiments/ratio.py                                      # all runs -> results/ratio.json
-    python experiments/ratio.py --turns 20 --name ratio_short
+    python experiments/ratio.py --turns 0.05 --name ratio_short
 
 Two samplers: chapter 8's generator as it is shipped, and the same with too many ones, a fault of known size. Two Ds: one
 that saw all digits, one that learned a thousand by heart; and both with logits scaled on digits held back. Samples are drawn
@@ -15,8 +15,8 @@ from typing import Any
 
 import bench
 import digits
-import one_step
 import torch
+from one_step import judge_turn, normals
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
@@ -42,7 +42,7 @@ def with_ones(images: Tensor, labels: Tensor, share: float = 0.5, seed: int = 0)
 def fit_judge(D: nn.Module, reals: Any, fakes: Any, turns: int) -> list[float]:
     """D's turns against fakes that stand still; its losses."""
     opt_D = torch.optim.Adam(D.parameters(), lr=5e-4, betas=(0.5, 0.99))
-    return [one_step.judge_turn(D, opt_D, x, y, nonsaturating) for _, x, y in zip(range(turns), reals, fakes)]
+    return [judge_turn(D, opt_D, x, y, nonsaturating) for _, x, y in zip(range(turns), reals, fakes)]
 
 
 @torch.no_grad()
@@ -109,7 +109,7 @@ def main(seed: int = 0, sampler: str = "shipped", turns: float = 1.0) -> dict[st
     return outcome
 
 
-USES = (with_ones, fit_judge, logits_of, calibrated, miscalibration, sampled, fresh_judge, one_step.judge_turn, weighing)
+USES = (with_ones, fit_judge, logits_of, calibrated, miscalibration, sampled, fresh_judge, judge_turn, weighing)
 USES += (networks.sample, nonsaturating.d_loss.loss, data.batches, *digits.USES, f"numbers = {POOL, DRAWN, HELD, JUDGES}")
 USES += (f"generator = {digits.MANIFEST['mnist_generator.safetensors']['sha256']!r}", networks.MLPDiscriminator)
 
@@ -126,7 +126,7 @@ def opening() -> dict[str, list[float]]:
     """D's first losses in double precision, against noise and against ones alone: the slice that a test plays again."""
     train, played = data.mnist("train"), {}
     ones = train.images[train.labels == 1][:500]
-    for name, fakes in {"noise": one_step.normals(500, 784, 1).tanh().unflatten(1, (1, 28, 28)), "ones": ones}.items():
+    for name, fakes in {"noise": normals(500, 784, 1).tanh().unflatten(1, (1, 28, 28)), "ones": ones}.items():
         reals, against = data.batches(train.images, 64, 0), data.batches(fakes, 64, 0)
         doubles = ((some.double() for some in batches) for batches in (reals, against))
         played[name] = fit_judge(fresh_judge().double(), *doubles, OPENING)

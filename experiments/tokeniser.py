@@ -15,13 +15,14 @@ from typing import Any
 
 import bench
 import digits
-import one_step
 import torch
+from one_step import judge_turn
 from torch import Tensor, nn
 
 from ganlib import data, metrics, record, weighing
 from ganlib.objectives import hinge
 from ganlib.training import frozen
+from ganlib.weighing import adaptive_weight
 
 ROUNDS, SEEDS, OPENING, SCORED = 800, 5, 3, 5_000
 ROWS = {  # share of the rounds before the judge begins, weight of its term, whether its pull is matched first
@@ -68,10 +69,10 @@ def fit_autoencoder(
         loss = error = (images - made).square().mean()
         loss_D = factor = 0.0
         if step >= start and weight:
-            loss_D = one_step.judge_turn(D, opt_D, images, made, hinge)
+            loss_D = judge_turn(D, opt_D, images, made, hinge)
             with frozen(D):
                 adversarial = hinge.g_loss(None, D(made))
-            factor = weighing.adaptive_weight(error, adversarial, last) if matched else 1.0
+            factor = adaptive_weight(error, adversarial, last) if matched else 1.0
             loss = error + weight * factor * adversarial
         opt_A.zero_grad()
         loss.backward()
@@ -117,7 +118,7 @@ def main(seed: int = 0, row: str = "no judge", rounds: int = ROUNDS, opening: in
     return outcome | score(A, data.to_float(data.mnist("test").images[:SCORED]))
 
 
-USES = (Autoencoder, patch_judge, fit_autoencoder, high_share, score, one_step.judge_turn, weighing, *digits.USES)
+USES = (Autoencoder, patch_judge, fit_autoencoder, high_share, score, judge_turn, weighing, *digits.USES)
 USES += (hinge.d_loss.loss, hinge.g_loss.loss, data.batches, data.to_float, metrics.distances)
 
 
