@@ -35,6 +35,7 @@ ROWS = {  # pairs, weight of the squared error, weight of the judge, width of th
     "narrow, both": ("teacher's", 0.1, 1.0, 8),
     "narrow, judge alone": ("shuffled", 0.0, 1.0, 8),
 }
+ON_THE_LINE = ("shuffled, squared", "shuffled, both", "teacher's, squared", "teacher's, both")
 SEEDS, ROUNDS, PAIRS, SAMPLES = 5, 1_500, 20_000, 10_000
 OPENING = 5
 
@@ -194,5 +195,6 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     asked = bench.asked(parser, "one_step", lambda asked: asked.rounds != ROUNDS)
     torch.set_num_threads(1)
-    table = itertools.product(range(SEEDS), TASKS, ROWS)
+    students = [*(("line", row) for row in ON_THE_LINE), *(("ring", row) for row in ROWS)]
+    table = [(seed, *student) for seed, student in itertools.product(range(SEEDS), students)]
     print(write_record([kept(task, row, seed, asked.rounds) for seed, task, row in table], asked.name))

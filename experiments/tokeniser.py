@@ -24,7 +24,7 @@ from ganlib.objectives import hinge
 from ganlib.training import frozen
 from ganlib.weighing import adaptive_weight
 
-ROUNDS, SEEDS, OPENING, SCORED = 800, 5, 3, 5_000
+ROUNDS, SEEDS, OPENING, SCORED = 600, 5, 3, 5_000
 ROWS = {  # share of the rounds before the judge begins, weight of its term, whether its pull is matched first
     "no judge": (1.0, 0.0, True),
     "judge from half-time": (0.5, 0.8, True),
