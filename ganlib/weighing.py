@@ -1,11 +1,13 @@
 """How much a term of a loss counts, and how much a sample: weights read off gradients and off D's logits."""
 
+from typing import Any
+
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from ganlib.arguments import as_values, positive
-from ganlib.types import Array, Logits, Scalar
+from ganlib.types import Array, Scalar
 
 
 def adaptive_weight(loss: Scalar, adversarial: Scalar, layer: Tensor, most: float = 1e4) -> Scalar:
@@ -45,7 +47,7 @@ def _pull(loss: Scalar, layer: Tensor, name: str) -> Scalar:
     return gradient.norm()
 
 
-def ratio_weights(logits: Logits) -> Float64[Tensor, " batch"]:
+def ratio_weights(logits: Float[Array, " batch"]) -> Float64[Tensor, " batch"]:
     """Weights, of sum 1, that make fakes count as reals would, if D is the best answer: in proportion to exp(logit).
 
     Args:
@@ -60,7 +62,7 @@ def ratio_weights(logits: Logits) -> Float64[Tensor, " batch"]:
     return _finite_row(logits, "logits").softmax(dim=0)
 
 
-def effective_samples(weights: Float64[Tensor, " batch"]) -> float:
+def effective_samples(weights: Float[Array, " batch"]) -> float:
     """As how many equal samples weighted ones count in the variance of a mean: (sum of w)^2 over the sum of w^2.
 
     Raises:
@@ -76,7 +78,7 @@ def effective_samples(weights: Float64[Tensor, " batch"]) -> float:
     return (weights.sum().square() / weights.square().sum()).item()
 
 
-def _finite_row(values: Array, name: str) -> Tensor:
+def _finite_row(values: Any, name: str) -> Tensor:
     values = as_values(values, name).detach()
     if values.ndim != 1 or len(values) == 0:
         raise ValueError(f"{name} must have shape (batch,) with batch >= 1, got {tuple(values.shape)}.")

@@ -242,6 +242,7 @@ ELSEWHERE = {
         f"taming.{name}": "takes a network or its optimiser; tests/test_taming.py"
         for name in ("clip_weights", "normalise_spectra")
     },
+    "weighing.adaptive_weight": "takes two losses of one graph; tests/test_weighing.py",
     "taming.spectral_norms": "takes a network; tests/test_taming.py",
     "taming.lazily": "takes a penalty and returns one that counts; tests/test_taming.py",
     "training.train": "takes a run and an iterator; tests/test_guards.py",
