@@ -68,7 +68,7 @@ def test_weighted_fakes_count_as_reals(seed):
     weights = weighing.ratio_weights((p / counts.double()).log()[fakes])
     law = torch.zeros(7, dtype=torch.float64).index_add(0, fakes, weights)
     assert (law - p).abs().max() < 1e-12
-    chi2 = (p**2 / (counts / counts.sum())).sum() - 1
+    chi2 = (p**2 / (counts.double() / counts.sum())).sum() - 1
     assert weighing.effective_samples(weights) == pytest.approx(len(fakes) / (1 + chi2.item()), rel=1e-9)
 
 
