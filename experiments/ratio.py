@@ -24,8 +24,8 @@ from ganlib import data, eye, metrics, networks, record, weighing
 from ganlib.objectives import nonsaturating
 
 SEEDS, OPENING = 5, 4
-POOL, DRAWN, HELD = 10_000, 5_000, 5_000
-JUDGES = {"all digits": (50_000, 600), "a thousand digits": (1_000, 1_500)}  # reals that D sees, turns
+POOL, DRAWN, HELD = 6_000, 3_000, 4_000
+JUDGES = {"all digits": (50_000, 600), "a thousand digits": (1_000, 1_000)}  # reals that D sees, turns
 SAMPLERS = ("shipped", "too many ones")
 
 
