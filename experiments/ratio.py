@@ -93,7 +93,9 @@ def main(seed: int = 0, sampler: str = "shipped", turns: float = 1.0) -> dict[st
         ones = (probabilities[rows].argmax(dim=1) == 1).double().mean().item()
         return {"frechet": metrics.frechet_distance(features[rows], target), "ones": ones}
 
-    outcome = {"sampler": sampler, "unweighted": scored(torch.arange(DRAWN)), "judges": {}}
+    equal, dice = torch.ones(POOL), torch.Generator().manual_seed(seed)
+    alike = torch.multinomial(equal, DRAWN, replacement=True, generator=dice)  # some come twice, as in the weighted draws
+    outcome = {"sampler": sampler, "unweighted": scored(alike), "judges": {}}
     for judge, (reals, most) in JUDGES.items():
         D = fresh_judge(seed)
         fit_judge(D, data.batches(train[:reals], 64, seed), data.batches(seen, 64, seed), max(1, round(turns * most)))
