@@ -169,7 +169,7 @@ def test_the_first_rounds_are_those_recorded(experiment, real_mnist):
 
 
 def test_the_records_are_whole():
-    steps, tokens, ratios = (record.read(name) for name in ("one_step", "tokeniser", "ratio"))
+    steps, tokens, ratios = record.read("one_step"), record.read("tokeniser"), record.read("ratio")
     rows = {(run["seed"], run["task"], run["row"]) for run in steps["runs"]}
     line = itertools.product(range(one_step.SEEDS), ["line"], one_step.ON_THE_LINE)
     assert rows == {*line, *itertools.product(range(one_step.SEEDS), ["ring"], one_step.ROWS)}
