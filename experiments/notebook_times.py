@@ -2,13 +2,14 @@
 
 Writes ``ganlib/results/notebook_times.json``, which chapter 0 prints. A finished notebook is kept as long as its text, the
 library, the environment and the machine stay what they are, so that a run that was stopped goes on where it was; ``--again``
-times all of them anew. Run it on a quiet machine:
+times all of them anew, ``--absent`` those alone that the record lacks. Run it on a quiet machine:
 
     python experiments/notebook_times.py
 """
 
 import argparse
 import hashlib
+import json
 import os
 import tempfile
 import time
@@ -43,10 +44,23 @@ def identity(path: Path, again: bool) -> dict[str, Any]:
     return {"path": str(path)} | known_by | ({"moment": time.time_ns()} if again else {})
 
 
-def main(again: bool = False, notebooks: Path = NOTEBOOKS, results: Path = record.RESULTS) -> dict[str, dict[str, Any]]:
-    """Times every notebook that is not kept (all of them if `again`); chapter 0 last, since it reads the record."""
+def main(
+    again: bool = False, absent: bool = False, notebooks: Path = NOTEBOOKS, results: Path = record.RESULTS
+) -> dict[str, dict[str, Any]]:
+    """Times every notebook that is not kept; chapter 0 last, since it reads the record.
+
+    Args:
+        again: times those that are kept, too.
+        absent: times those alone that are not in the record, whose other rows stay as they are, each with its own commit.
+        notebooks: the folder that holds them.
+        results: the folder that holds the record.
+    """
     rows: dict[str, dict[str, Any]] = {}
+    if absent:
+        rows = json.loads((results / "notebook_times.json").read_text())["notebooks"]
     for path in sorted(notebooks.glob("[0-9]*.ipynb"), key=lambda path: (path.name.startswith("00"), path.name)):
+        if absent and path.stem in rows:
+            continue
         rows[path.stem] = bench.kept(path.stem, time_notebook, identity(path, again))
         print(path.stem, {name: rows[path.stem][name] for name in ("seconds", "code_cells")}, flush=True)
     rows, total = dict(sorted(rows.items())), sum(row["seconds"] for row in rows.values())
@@ -57,4 +71,6 @@ def main(again: bool = False, notebooks: Path = NOTEBOOKS, results: Path = recor
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--again", action="store_true", help="time notebooks again that are kept")
-    main(parser.parse_args().again)
+    parser.add_argument("--absent", action="store_true", help="time only notebooks that the record lacks")
+    asked = parser.parse_args()
+    main(asked.again, asked.absent)

@@ -711,7 +711,7 @@ def test_every_notebook_is_timed():
 
 
 def test_notebooks_are_timed_once_unless_they_change(tmp_path, monkeypatch):
-    """Two notebooks: a second call times none, a changed cell times its own again, and `again` times both."""
+    """A second call times none, a changed cell times its own again, `again` both, `absent` what the record lacks."""
     import bench
     import notebook_times
 
@@ -737,3 +737,10 @@ def test_notebooks_are_timed_once_unless_they_change(tmp_path, monkeypatch):
     assert played() == ["01_a", "02_a"] and played() == []
     write(2, "2 + 2")
     assert played() == ["02_a"] and played(again=True) == ["01_a", "02_a"]
+    write(1, "1 + 2")
+    assert played(absent=True) == []
+    rows = json.loads((tmp_path / "notebook_times.json").read_text())
+    before = rows["notebooks"].pop("02_a")
+    (tmp_path / "notebook_times.json").write_text(json.dumps(rows))
+    write(2, "2 + 3")
+    assert played(absent=True) == ["02_a"] and before["seconds"] > 0

@@ -146,6 +146,8 @@ GOOD = {
     "metrics.neighbours.classifier_two_sample_test": TWO | {"k": always(3), "seed": always(1)},
     "metrics.summaries.check_features": {"least": always(2)} | TWO,
     "metrics.summaries.class_balance": {"probabilities": images(5, 3)},
+    "weighing.ratio_weights": {"logits": randn(5)},
+    "weighing.effective_samples": {"weights": shares(0.5, 0.25, 0.25)},
     "metrics.summaries.mean_interval": {"values": always([1.0, 2.0, 4.0]), "level": always(0.9)},
     "mnist.mnist": {"split": always("test")},
     "mnist.digits": {"split": always("test")},
@@ -242,6 +244,7 @@ ELSEWHERE = {
         f"taming.{name}": "takes a network or its optimiser; tests/test_taming.py"
         for name in ("clip_weights", "normalise_spectra")
     },
+    "weighing.adaptive_weight": "takes two losses of one graph; tests/test_weighing.py",
     "taming.spectral_norms": "takes a network; tests/test_taming.py",
     "taming.lazily": "takes a penalty and returns one that counts; tests/test_taming.py",
     "training.train": "takes a run and an iterator; tests/test_guards.py",

@@ -55,6 +55,7 @@ MAY_IMPORT = {
     "guards": {"types"},
     "taming": {"types", "arguments"},
     "training": {"types", "guards"},
+    "weighing": {"types", "arguments"},
     "checkpoints": {"training", "files"},
     "diagnostics": {"types", "training"},
     "style": set(),
