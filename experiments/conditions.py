@@ -27,7 +27,7 @@ from ganlib.metrics import precision_recall
 from ganlib.objectives import nonsaturating
 
 WAYS = {"concatenation": conditional.ConcatDiscriminator, "projection": conditional.ProjectionDiscriminator}
-SEEDS, ROUNDS, OPENING = 5, 8_000, 5
+SEEDS, ROUNDS, OPENING = 5, 4_000, 5
 RECIPE = {"batch": 64, "lr": 2e-3, "lr_D": 1e-3, "decay_from": 0.25, "decay_to": 0.2, "ema_share": 0.2, "samples": 10_000}
 READER = {"images": 20_000, "epochs": 5, "batch": 100, "lr": 1e-3}  # the classifier of GAN-train
 SHIPPED = "conditional_generator"
