@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
+from ganlib.shipped import shipped_weights
 from ganlib.types import Images, Labels, Latents, Logits
 
 
@@ -112,3 +113,19 @@ class ProjectionDiscriminator(nn.Module):
     def forward(self, images: Images, labels: Labels) -> Logits:
         phi = self.phi(images)
         return self.psi(phi).squeeze(1) + (self.V(labels) * phi).sum(dim=1)
+
+
+def conditional_generator() -> ConditionalGenerator:
+    """Chapter 16's averaged generator, projection, seed 0, in evaluation mode on the CPU; results/conditions.json scores it.
+
+    The file is safetensors, so no code is executed, and its SHA-256 is compared with ``weights/manifest.json``. Weights are
+    kept in half precision; the record's figures are those of single precision.
+
+    Raises:
+        ValueError: the file's sum is another one.
+    """
+    weights = shipped_weights("conditional_generator.safetensors")
+    with torch.device("meta"):  # no weights of its own: torch's random generator is left alone
+        G = ConditionalGenerator()
+    G.load_state_dict({name: w.float() if w.is_floating_point() else w for name, w in weights.items()}, assign=True)
+    return G.eval()
