@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import layer_norm, leaky_relu
 
-from ganlib.types import Features, Images, Latents
+from ganlib.types import Images, Latents
 
 
 class StyledLayer(nn.Module):
@@ -25,7 +25,7 @@ class StyledLayer(nn.Module):
         self.style = nn.Linear(w_dim, 2 * units_out) if w_dim else None
         self.plain = None if w_dim else nn.Parameter(torch.zeros(2 * units_out))
 
-    def forward(self, h: Features, w: Features) -> Features:
+    def forward(self, h: Float[Tensor, "batch units_in"], w: Latents) -> Float[Tensor, "batch units_out"]:
         h = layer_norm(self.linear(h), self.linear.bias.shape)
         scale, shift = (self.plain if self.style is None else self.style(w)).chunk(2, dim=-1)
         return leaky_relu((1 + scale) * h + shift, 0.2)
@@ -61,7 +61,7 @@ class StyleGenerator(nn.Module):
         self.layers = nn.ModuleList(StyledLayer(a, b, z_dim if styles else 0) for a, b in zip(sizes, widths))
         self.to_image = nn.Linear(widths[-1], prod(image_shape))
 
-    def synthesis(self, styles: Sequence[Features]) -> Images:
+    def synthesis(self, styles: Sequence[Latents]) -> Images:
         """The image of one w a layer, from the bottom up."""
         h = styles[0] if self.constant is None else self.constant.expand(len(styles[0]), -1)
         for layer, w in zip(self.layers, styles):
