@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from math import prod
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 from torch.nn.functional import layer_norm, leaky_relu
 
 from ganlib.types import Images, Latents
