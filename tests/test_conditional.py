@@ -73,7 +73,7 @@ def test_a_fresh_projection_knows_no_label():
 
 @pytest.mark.parametrize("D", [conditional.ConcatDiscriminator, conditional.ProjectionDiscriminator])
 def test_a_pair_learns_which_label_is_which(D):
-    """Class 0 is black, class 1 white: after 400 rounds G draws what it is told. A G that is not would be right half the time."""
+    """Class 0 is black, class 1 white: after 400 rounds G draws what it is told. Untold, half would be right."""
     torch.manual_seed(0)
     G, judge = conditional.ConditionalGenerator(2, 2, (8,), (1, 1, 1)), D((1, 1, 1), 2, (16,))
     opts = [torch.optim.Adam(net.parameters(), lr=0.01, betas=(0.0, 0.99)) for net in (G, judge)]

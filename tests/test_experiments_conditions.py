@@ -1,4 +1,4 @@
-"""Conditions, codes, strokes and styles: rows differ by what they say, the first rounds are those recorded, records are whole."""
+"""Conditions, codes, strokes, styles: rows differ by what they say, the first rounds are those recorded, records are whole."""
 
 import functools
 import itertools
