@@ -64,7 +64,9 @@ class StyleGenerator(nn.Module):
 
     def synthesis(self, styles: Sequence[Latents]) -> Images:
         """The image of one w a layer, from the bottom up."""
-        h = styles[0] if self.constant is None else self.constant.expand(len(styles[0]), -1)
+        h = styles[0]
+        if self.constant is not None:
+            h = self.constant.expand(len(h), -1)
         for layer, w in zip(self.layers, styles):
             h = layer(h, w)
         return self.to_image(h).tanh().unflatten(1, self.image_shape)
@@ -74,7 +76,8 @@ class StyleGenerator(nn.Module):
         styles = [w] * depth
         if self.training and torch.rand(()) < self.mixing:
             cut = int(torch.randint(1, depth, ()))
-            styles = styles[:cut] + [self.mapping(self.sample_z(len(z)))] * (depth - cut)
+            other = self.mapping(self.sample_z(len(z)))
+            styles = styles[:cut] + [other] * (depth - cut)
         return self.synthesis(styles)
 
     def sample_z(self, n: int, generator: torch.Generator | None = None) -> Latents:
