@@ -66,8 +66,8 @@ def test_an_arc_keeps_length_and_angle():
     assert torch.allclose(middle, torch.tensor([[1.0, 1.0]]).double() / math.sqrt(2) * torch.tensor([[3.0], [3.0]]))
     third = latents.slerp(a, b, 1 / 3)
     assert torch.allclose(third[0], 3 * torch.tensor([math.cos(math.pi / 6), 0.5], dtype=torch.float64))
-    for share, end in ((0.0, a), (1.0, b), (0.7, a)):
-        assert torch.allclose(latents.slerp(a, b if share < 0.7 else a, share), end.double())
+    for share, to, end in ((0.0, b, a), (1.0, b, b), (0.7, a, a)):
+        assert torch.allclose(latents.slerp(a, to, share), end.double())
 
 
 @CHECKED
