@@ -145,21 +145,22 @@ def test_the_record_is_whole(experiment):
     assert all(run["rounds"] == experiment.ROUNDS and "+" not in run["commit"] for run in recorded["runs"])
 
 
-def openings():
-    yield "conditions", conditions.opening
-    yield "codes", lambda: {"codes": codes.main(0, opening=codes.OPENING)}
-    yield "strokes", strokes.opening
-    yield "styles", styles.opening
+OPENINGS = {
+    "conditions": conditions.opening,
+    "codes": lambda: {"codes": codes.main(0, opening=codes.OPENING)},
+    "strokes": strokes.opening,
+    "styles": styles.opening,
+}
 
 
-@pytest.mark.parametrize(("name", "play"), openings(), ids=[name for name, _ in openings()])
-def test_the_first_rounds_are_those_recorded(name, play, real_mnist):
+@pytest.mark.parametrize("name", OPENINGS)
+def test_the_first_rounds_are_those_recorded(name, real_mnist):
     recorded = record.read(name)["opening"]
     recorded = {"codes": recorded} if name == "codes" else recorded
     assert recorded and all(losses["loss_D"] for losses in recorded.values())
     if real_mnist is None:
         return
-    played = play()
+    played = OPENINGS[name]()
     assert played.keys() == recorded.keys()
     for row, losses in played.items():
         for player in ("loss_D", "loss_G"):  # another processor rounds otherwise
