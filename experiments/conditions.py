@@ -122,7 +122,7 @@ def main(
     return outcome, G.state_dict()
 
 
-USES = (conditional_run, refreshed_with_labels, read_by_a_classifier, spread_of, score, conditional.told)
+USES = (conditional_run, refreshed_with_labels, read_by_a_classifier, spread_of, score, conditional.label_rows)
 USES += (conditional.ConditionalGenerator, *WAYS.values())
 USES += (bench.fresh_run, bench.linear_decay, networks.in_bfloat16, networks.InBfloat16, *bench.PLAYED, *digits.USES)
 USES += (f"numbers = {RECIPE, READER}",)
@@ -136,7 +136,7 @@ def kept(way: str, seed: int, rounds: int) -> dict[str, Any]:
     return bench.rounded(outcome)
 
 
-def known_samplers() -> dict[str, dict[str, Any]]:
+def known_labellings() -> dict[str, dict[str, Any]]:
     """What the measures say of samplers that we understand."""
     train = data.mnist("train")
     some = torch.randperm(len(train.images), generator=torch.Generator().manual_seed(0))[: READER["images"]]
@@ -168,7 +168,7 @@ def opening() -> dict[str, dict[str, list[float]]]:
 def write_record(runs: list[dict[str, Any]], name: str = "conditions", folder: Path = record.RESULTS, sha256: str = "") -> Path:
     """The record of these runs and of no others."""
     configuration = {"seeds": SEEDS, "rounds": runs[0]["rounds"], "reader": READER} | RECIPE
-    figures = {"eye": bench.rounded(error_of_the_eye()), "known": bench.rounded(known_samplers()), "runs": runs}
+    figures = {"eye": bench.rounded(error_of_the_eye()), "known": bench.rounded(known_labellings()), "runs": runs}
     figures |= {"opening": opening()} | ({"sha256": sha256} if sha256 else {})
     return record.write(name, configuration, figures, sum(run["seconds"] for run in runs), folder, "processor")
 

@@ -11,7 +11,7 @@ from ganlib.shipped import shipped_weights
 from ganlib.types import Images, Labels, Latents, Logits
 
 
-def told(labels: Labels, classes: int, beside: Tensor) -> Tensor:
+def label_rows(labels: Labels, classes: int, beside: Tensor) -> Tensor:
     """Labels as rows of 0 and 1, (batch, classes), of the dtype of what they stand beside. Introduced in chapter 16.
 
     Args:
@@ -56,7 +56,7 @@ class ConditionalGenerator(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], prod(self.image_shape)), nn.Tanh())
 
     def forward(self, z: Latents, labels: Labels) -> Images:
-        seen = torch.cat([z, told(labels, self.classes, z)], dim=1)
+        seen = torch.cat([z, label_rows(labels, self.classes, z)], dim=1)
         return self.layers(seen).unflatten(1, self.image_shape)
 
     def sample_z(self, n: int, generator: torch.Generator | None = None) -> Latents:
@@ -85,7 +85,7 @@ class ConcatDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], 1))
 
     def forward(self, images: Images, labels: Labels) -> Logits:
-        seen = torch.cat([images.flatten(1), told(labels, self.classes, images)], dim=1)
+        seen = torch.cat([images.flatten(1), label_rows(labels, self.classes, images)], dim=1)
         return self.layers(seen).squeeze(1)
 
 

@@ -17,7 +17,7 @@ def small_pair(D=conditional.ProjectionDiscriminator):
 
 
 def test_labels_become_rows_of_zeros_and_a_one():
-    rows = conditional.told(torch.tensor([2, 0]), 3, torch.zeros(2, 5, dtype=torch.float64))
+    rows = conditional.label_rows(torch.tensor([2, 0]), 3, torch.zeros(2, 5, dtype=torch.float64))
     assert rows.dtype == torch.float64 and rows.tolist() == [[0, 0, 1], [1, 0, 0]]
 
 
@@ -32,7 +32,7 @@ def test_labels_become_rows_of_zeros_and_a_one():
 )
 def test_labels_that_are_none_are_refused(labels, error, says):
     with pytest.raises(error, match=says):
-        conditional.told(labels, 3, torch.zeros(2, 5))
+        conditional.label_rows(labels, 3, torch.zeros(2, 5))
 
 
 def test_the_label_is_appended():

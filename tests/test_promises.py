@@ -247,7 +247,7 @@ ELSEWHERE = {
         for name in ("clip_weights", "normalise_spectra")
     },
     "taming.spectral_norms": "takes a network; tests/test_taming.py",
-    "conditional.told": "takes what the loop has; tests/test_conditional.py",
+    "conditional.label_rows": "takes what the loop has; tests/test_conditional.py",
     "information.code_loss": "takes a network and what the loop has; tests/test_control.py",
     "taming.lazily": "takes a penalty and returns one that counts; tests/test_taming.py",
     "training.train": "takes a run and an iterator; tests/test_guards.py",
