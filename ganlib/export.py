@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from ganlib import record
 from ganlib.arguments import seeded, whole
+from ganlib.conditional import conditional_generator
 from ganlib.networks import mnist_generator
 from ganlib.types import Latents
 
@@ -88,13 +89,17 @@ def export_generator(G: nn.Module, whose: str, classes: int = 0, code: str = "")
 
 
 def shipped_export(name: str) -> str:
-    """The export of a generator that comes with ganlib: "mnist_generator" is chapter 8's.
+    """The export of a generator that comes with ganlib: "mnist_generator" is chapter 8's, "conditional_generator" chapter 16's.
 
     Raises:
         ValueError: there is no generator of that name.
     """
+    if name == "conditional_generator":
+        code = "from ganlib.conditional import conditional_generator\n\nG = conditional_generator()"
+        return export_generator(conditional_generator(), "chapter 16’s averaged G", classes=10, code=code)
     if name != "mnist_generator":
-        raise ValueError(f"generator must be mnist_generator or what export_generator returns, got {name[:40]!r}.")
+        known = "mnist_generator, conditional_generator"
+        raise ValueError(f"generator must be {known} or what export_generator returns, got {name[:40]!r}.")
     code = "from ganlib.networks import mnist_generator\n\nG = mnist_generator()"
     return export_generator(mnist_generator(), "chapter 8’s averaged G", code=code)
 

@@ -150,7 +150,7 @@ def test_an_export_is_the_same_each_time_and_leaves_the_generator_alone():
 
 def test_the_shipped_one_fits():
     assert len(shipped_export("mnist_generator")) < LIMIT
-    with pytest.raises(ValueError, match="generator must be mnist_generator or"):
+    with pytest.raises(ValueError, match="generator must be mnist_generator, conditional_generator or"):
         shipped_export("another")
 
 

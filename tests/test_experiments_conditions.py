@@ -1,0 +1,136 @@
+"""Conditions and codes: rows differ by what they say, the first rounds are those recorded, records are whole."""
+
+import functools
+import itertools
+import json
+
+import bench
+import codes
+import conditions
+import digits
+import pytest
+import torch
+
+from ganlib import data, record
+
+SAMPLES = 1_200
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """The stand-in digits, scored by few samples, and an empty folder of runs."""
+    monkeypatch.setattr(data, "mnist", lambda split="train", root=None, fallback=True: data.digits(split))
+    monkeypatch.setattr(bench, "RUNS", tmp_path)
+    for experiment in (conditions, codes):
+        monkeypatch.setitem(experiment.RECIPE, "samples", SAMPLES)
+    monkeypatch.setitem(conditions.READER, "images", SAMPLES)
+    for cached in (digits.seen, digits.floor):
+        cached.cache_clear()
+    yield
+    for cached in (digits.seen, digits.floor):
+        cached.cache_clear()
+
+
+def same_start(one, other, of_D=True):
+    networks = ("G", "D") if of_D else ("G",)
+    pairs = [zip(getattr(one, n).parameters(), getattr(other, n).parameters(), strict=True) for n in networks]
+    return all(torch.equal(a, b) for pair in pairs for a, b in pair)
+
+
+def test_the_two_ways_differ_by_d_alone():
+    one, other = (conditions.conditional_run(3, way) for way in conditions.WAYS)
+    assert same_start(one, other, of_D=False)
+    assert [type(bench.plain(run.D)) for run in (one, other)] == list(conditions.WAYS.values())
+    assert sum(w.numel() for w in one.D.parameters()) - sum(w.numel() for w in other.D.parameters()) == 10 * 512 - 10 * 256
+
+
+def test_agreement_is_the_share_that_is_read_as_told(small):
+    """Stand-in digits told their labels, and told the next one."""
+    found = data.digits("train")
+    images, labels = data.to_float(found.images[:SAMPLES]), found.labels[:SAMPLES]
+    scores = conditions.score(images, labels)
+    assert scores["agreement"] > 0.85 and sum(map(sum, scores["read"])) == SAMPLES
+    shares = [row[label] / sum(row) for label, row in enumerate(scores["read"])]
+    assert scores["by_class"] == pytest.approx(shares, abs=1e-6)
+    assert conditions.score(images, (labels + 1) % 10)["agreement"] < 0.1
+    one = images[[int((labels == k).nonzero()[0]) for k in range(10)]][labels]
+    assert conditions.score(one, labels)["spread"] == pytest.approx([0.0] * 10, abs=1e-5)
+
+
+def test_gan_train_needs_the_right_labels(small):
+    found = data.digits("train")
+    images, labels = data.to_float(found.images[:SAMPLES]), found.labels[:SAMPLES]
+    assert conditions.read_by_a_classifier(images, labels) > 0.7
+    assert conditions.read_by_a_classifier(images, (labels + 1) % 10) < 0.1
+
+
+def test_codes_are_named_one_by_one():
+    labels = torch.arange(1_000) % 10
+    assert codes.agreement_of((labels + 3) % 10, labels) == (1.0, [7, 8, 9, 0, 1, 2, 3, 4, 5, 6])
+    assert codes.agreement_of(torch.zeros(1_000, dtype=torch.int64), labels)[0] == 0.1
+    halves = torch.where(torch.arange(1_000) < 500, labels, (labels + 1) % 10)
+    assert codes.agreement_of(halves, labels)[0] == 0.5
+
+
+def test_a_number_is_turned_and_nothing_else():
+    run = codes.coded_run(0)
+    G = bench.plain(run.G).eval()
+    z = G.sample_z(30, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        rows = codes.turned(G, z, 1, places=3)
+    assert [row[0] for row in rows] == [-1.0, 0.0, 1.0] and len({row[2] for row in rows}) == 3
+
+
+RUNS = {
+    conditions: (functools.partial(conditions.kept, "projection"), "agreement"),
+    codes: (codes.kept, "samples"),
+}
+
+
+@pytest.mark.parametrize("experiment", RUNS, ids=[experiment.__name__ for experiment in RUNS])
+def test_a_run_is_scored_and_kept_and_a_record_is_written_of_it(experiment, small, tmp_path):
+    kept, measure = RUNS[experiment]
+    run = kept(seed=1, rounds=3)
+    assert (run["rounds"], run["seed"]) == (3, 1) and run[measure] >= 0
+    assert kept(seed=1, rounds=3) == run
+    written = json.loads(experiment.write_record([run], "trial", tmp_path).read_text())
+    assert written["runs"] == [run] and written["configuration"]["rounds"] == 3
+
+
+RECORDED = {
+    conditions: ("conditions", "way", conditions.WAYS),
+    codes: ("codes", None, [None]),
+}
+
+
+@pytest.mark.parametrize("experiment", RECORDED, ids=[experiment.__name__ for experiment in RECORDED])
+def test_the_record_is_whole(experiment):
+    """Every row from every seed, by the settings of the file."""
+    name, key, rows = RECORDED[experiment]
+    recorded = record.read(name)
+    setup = recorded["configuration"]
+    assert {k: setup[k] for k in experiment.RECIPE} == experiment.RECIPE
+    assert setup["rounds"] == experiment.ROUNDS and setup["seeds"] == experiment.SEEDS
+    found = [(run.get(key), run["seed"]) for run in recorded["runs"]]
+    assert sorted(found, key=str) == sorted(itertools.product(rows, range(experiment.SEEDS)), key=str)
+    assert all(run["rounds"] == experiment.ROUNDS and "+" not in run["commit"] for run in recorded["runs"])
+
+
+OPENINGS = {
+    "conditions": conditions.opening,
+    "codes": lambda: {"codes": codes.main(0, opening=codes.OPENING)},
+}
+
+
+@pytest.mark.parametrize("name", OPENINGS)
+def test_the_first_rounds_are_those_recorded(name, real_mnist):
+    recorded = record.read(name)["opening"]
+    recorded = {"codes": recorded} if name == "codes" else recorded
+    assert recorded and all(losses["loss_D"] for losses in recorded.values())
+    if real_mnist is None:
+        return
+    played = OPENINGS[name]()
+    assert played.keys() == recorded.keys()
+    for row, losses in played.items():
+        for player in ("loss_D", "loss_G"):  # another processor rounds otherwise
+            assert losses[player] == pytest.approx(recorded[row][player], abs=1e-5), row
