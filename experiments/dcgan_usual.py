@@ -74,7 +74,7 @@ def judge(images: Tensor) -> dict[str, float]:
 
 
 def main(seed: int = 0, seconds: float = 400.0, looks: Sequence[float] = (), opening: int = 0) -> dict[str, Any]:
-    """A run of so many processor seconds, scored at the moments `looks`; or the losses of its first rounds, in double precision.
+    """A run of so many processor seconds, scored at `looks`; or the losses of its first rounds, in double precision.
 
     Returns:
         "rounds", "seconds", "parameters" of G, and "along" with the round, the seconds and the scores of G with the kept

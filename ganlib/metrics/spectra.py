@@ -11,7 +11,7 @@ from ganlib.types import Array
 def power_spectrum(
     images: Float[Array, "n channel side side"] | UInt8[Array, "n channel side side"],
 ) -> Float[Tensor, "side side"]:
-    """Mean squared modulus of the Fourier transform of grey levels in [-1, 1], frequency (0, 0) first. Introduced in chapter 15.
+    """Mean squared modulus of the Fourier transform of pixels in [-1, 1], (0, 0) first. Introduced in chapter 15.
 
     Divided by the number of pixels, so that the mean over frequencies is the mean square of a pixel (Parseval). Computed in
     float64 on the CPU.
