@@ -2,7 +2,7 @@
 
     python experiments/convolution.py ours      # five seeds of the pair
     python experiments/convolution.py usual     # the usual DCGAN, three seeds
-    python experiments/convolution.py starts    # two initialisations, short runs
+    python experiments/convolution.py changed   # one change at a time, short runs
     python experiments/convolution.py record    # all of them and the clock -> results/convolution.json
 
 One thread each. A finished run is kept in experiments/runs/, so that an interrupted experiment goes on where it stopped.
@@ -19,7 +19,7 @@ import bench
 import dcgan_usual
 import digits
 import torch
-from dcgan_usual import draw_small, judge
+from dcgan_usual import draw_narrow, draw_small, judge
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
@@ -34,59 +34,64 @@ RECIPE = {"batch": 64, "lr": 1e-3, "lr_D": 5e-4, "conv_times": 4.0, "betas": [0.
 RECIPE |= {"decay_from": 0.25, "decay_to": 0.2, "ema_share": 0.2}
 RUNS = {"seconds": 300.0, "looks": [50.0, 100.0, 150.0, 200.0, 250.0]}
 USUAL = {"seconds": 400.0, "looks": [50.0, 100.0, 200.0, 300.0, 399.0]}
-SHORT = {"seconds": 30.0}
+SHORT = {"seconds": 20.0}
 SEEDS, USUAL_SEEDS, SHORT_SEEDS, SPEED_ROUNDS = 5, 3, 3, 20
 
 
-def begin(seed: int, bfloat16: bool = True, small: bool = False, double: bool = False) -> training.Run:
-    """The run about to begin, weights from torch's default or from the usual narrow normal.
+UPS = {"shuffled": conv.shuffled, "transposed": conv.transposed}
 
-    In double precision, if asked for, its weights are drawn anew in it.
+
+def begin(
+    seed: int = 0,
+    bfloat16: bool = True,
+    double: bool = False,
+    narrow: bool = False,
+    whole: bool = True,
+    conv_times: float = RECIPE["conv_times"],
+    up: str = "shuffled",
+) -> training.Run:
+    """The run about to begin; in double precision, if asked for, its weights are drawn anew in it.
+
+    Args:
+        narrow: weights begin as N(0, 0.02^2), not as torch draws them.
+        whole: False takes the dense layers away, before G's convolutions and behind D's.
+        conv_times: the learning rate of convolutions over that of dense layers.
+        up: a name in UPS.
     """
     torch.manual_seed(seed)
-    G = conv.DCGANGenerator(PAIR["z_dim"], PAIR["dense"], PAIR["channels"])
-    D = conv.DCGANDiscriminator((1, 28, 28), PAIR["d_channels"], PAIR["d_dense"])
+    dense, d_dense = (PAIR["dense"], PAIR["d_dense"]) if whole else ((), ())
+    G = conv.DCGANGenerator(PAIR["z_dim"], dense, PAIR["channels"], up=UPS[up])
+    D = conv.DCGANDiscriminator((1, 28, 28), PAIR["d_channels"], d_dense)
     if double:
         bench.reset_in_double(G, D)
         for layer in [layer for net in (G, D) for layer in net.modules()]:
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            if isinstance(layer, nn.Conv2d):
                 layer.reset_parameters()
-    if small:
+    if narrow:
         G.apply(draw_narrow), D.apply(draw_narrow)
     if bfloat16 and not double:
         G, D = networks.in_bfloat16(G), networks.in_bfloat16(D)
-    times = RECIPE["conv_times"]
-    groups = conv.faster_convolutions(G, RECIPE["lr"], times), conv.faster_convolutions(D, RECIPE["lr_D"], times)
+    groups = conv.faster_convolutions(G, RECIPE["lr"], conv_times), conv.faster_convolutions(D, RECIPE["lr_D"], conv_times)
     opts = [torch.optim.Adam(group, betas=tuple(RECIPE["betas"]), fused=True) for group in groups]
     return training.Run(G, D, *opts)
-
-
-def draw_narrow(layer: nn.Module) -> None:
-    """The tutorial's weights for every layer, a linear one included."""
-    draw_small(layer)
-    if isinstance(layer, nn.Linear):
-        nn.init.normal_(layer.weight, 0.0, dcgan_usual.USUAL["std"])
-    if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d) and layer.bias is not None:
-        nn.init.zeros_(layer.bias)
 
 
 def train_once(
     seed: int = 0,
     seconds: float = RUNS["seconds"],
     looks: Sequence[float] = (),
-    bfloat16: bool = True,
-    small: bool = False,
     opening: int = 0,
     progress: bool = True,
+    **changes: Any,
 ) -> tuple[training.Run, dict[str, Any]]:
     """A run of so many processor seconds, its learning rates falling with the share of them that is spent.
 
     Args:
         looks: seconds at which the averaged G is scored; scoring does not count.
-        small: weights begin as N(0, 0.02^2).
         opening: only so many rounds, at full rates and in double precision; their losses are returned.
+        changes: of the pair and its rates, as :func:`begin` takes them.
     """
-    run = begin(seed, bfloat16, small, bool(opening))
+    run = begin(seed, double=bool(opening), **changes)
     batches = data.batches(data.mnist("train").images, RECIPE["batch"], seed)
     if opening:
         return run, bench.opening(run, batches, nonsaturating, opening)
@@ -137,7 +142,8 @@ def main(seed: int = 0, full: bool = True, **settings: Any) -> tuple[dict[str, A
     return outcome, averaged.state_dict()
 
 
-USES = (train_once, begin, score, with_statistics_of, draw_small, draw_narrow, judge, spectra, conv, *digits.USES)
+USES = (train_once, begin, score, with_statistics_of, draw_small, draw_narrow, judge, spectra, *digits.USES)
+USES += (conv.DCGANGenerator, conv.DCGANDiscriminator, conv.shuffled, conv.transposed, conv.divided, conv.faster_convolutions)
 USES += (*bench.PLAYED, bench.fresh_run, bench.falling, bench.refreshed, bench.plain)
 USES += (networks.in_bfloat16, networks.InBfloat16, f"numbers = {PAIR, RECIPE}")
 
@@ -164,19 +170,27 @@ def usual() -> list[dict[str, Any]]:
     return runs
 
 
-def starts() -> dict[str, list[dict[str, Any]]]:
-    ways = {"torch's default": False, "N(0, 0.02^2)": True}
+CHANGES = {
+    "the recipe": {},
+    "convolutions at the plain rate": {"conv_times": 1.0},
+    "no dense layers": {"whole": False},
+    "transposed, kernel 4": {"up": "transposed"},
+    "N(0, 0.02^2) at the start": {"narrow": True},
+}
+
+
+def changed() -> dict[str, list[dict[str, Any]]]:
     return {
-        name: [kept(name, seed=seed, full=False, small=small, **SHORT) for seed in range(SHORT_SEEDS)]
-        for name, small in ways.items()
+        name: [kept(name, seed=seed, full=False, **SHORT, **change) for seed in range(SHORT_SEEDS)]
+        for name, change in CHANGES.items()
     }
 
 
 def milliseconds() -> dict[str, float]:
     """Processor milliseconds a round of each way to compute, the ways taking turns: the median of seven turns of 20 rounds."""
     batches, ways = data.batches(data.mnist("train").images, RECIPE["batch"], 0), {}
-    ways["float32"], ways["bfloat16"] = begin(0, bfloat16=False), begin(0)
-    last = {"float32, channels last": begin(0, bfloat16=False), "bfloat16, channels last": begin(0)}
+    ways["float32"], ways["bfloat16"] = begin(bfloat16=False), begin()
+    last = {"float32, channels last": begin(bfloat16=False), "bfloat16, channels last": begin()}
     for name, run in last.items():
         for net in (run.G, run.D, run.G_ema):
             net.to(memory_format=torch.channels_last)
@@ -208,22 +222,22 @@ def opening(first: int = 10) -> dict[str, dict[str, list[float]]]:
 
 def write_record(name: str = "convolution") -> None:
     """The record, the weights that are shipped, and the clock, which is read now."""
-    runs, theirs, begun = ours(), usual(), starts()
+    runs, theirs, short = ours(), usual(), changed()
     shown = {"train": data.mnist("train").images, "test": data.mnist("test").images}
     dice = torch.randperm(60_000, generator=torch.Generator().manual_seed(0))[:10_000]
     known = {"training images": judge(data.to_float(shown["train"][dice])), "MLP": score(networks.mnist_generator())}
     spectrum = {"real": shown["test"], "MLP": networks.sample(networks.mnist_generator(), 10_000)}
     least, floors = digits.floor()
-    figures = {"floor": least, "floors": floors, "runs": runs, "usual": theirs, "starts": begun}
+    figures = {"floor": least, "floors": floors, "runs": runs, "usual": theirs, "changed": short}
     figures |= {"known": known, "spectrum": {name: metrics.radial_spectrum(x).tolist() for name, x in spectrum.items()}}
     figures |= {"milliseconds": milliseconds(), "opening": opening()}
     weights = load_file(bench.place_of("convolution ours", main, {"seed": 0} | RUNS, USES).with_suffix(".safetensors"))
     halves = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
-    sizes = begin(0)
+    sizes = begin()
     figures |= {"parameters": {n: sum(w.numel() for w in getattr(sizes, n).parameters()) for n in ("G", "D")}}
     figures |= {"sha256": bench.ship("dcgan_generator", to_bytes(halves), "convolution")}
-    configuration = PAIR | RECIPE | {"ours": RUNS, "usual": USUAL, "starts": SHORT}
-    seconds = sum(run["seconds"] for run in [*runs, *theirs, *(run for way in begun.values() for run in way)])
+    configuration = PAIR | RECIPE | {"ours": RUNS, "usual": USUAL, "changed": SHORT, "changes": CHANGES}
+    seconds = sum(run["seconds"] for run in [*runs, *theirs, *(run for way in short.values() for run in way)])
     record.write(
         name, configuration | {"usual_settings": dcgan_usual.USUAL}, bench.rounded(figures), seconds, clock="processor"
     )
@@ -232,6 +246,6 @@ def write_record(name: str = "convolution") -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parts = {"ours": ours, "usual": usual, "starts": starts, "record": write_record}
+    parts = {"ours": ours, "usual": usual, "changed": changed, "record": write_record}
     parser.add_argument("what", choices=parts)
     parts[parser.parse_args().what]()

@@ -24,6 +24,15 @@ def draw_small(layer: nn.Module) -> None:
         nn.init.zeros_(layer.bias)
 
 
+def draw_narrow(layer: nn.Module) -> None:
+    """The tutorial's weights for every layer, a linear one included."""
+    draw_small(layer)
+    if isinstance(layer, nn.Linear):
+        nn.init.normal_(layer.weight, 0.0, USUAL["std"])
+    if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d) and layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
 def usual_pair(seed: int = 0) -> tuple[nn.Module, nn.Module]:
     """G from z of shape (n, 100, 1, 1), batch normalisation and ReLU; D with batch normalisation and a sigmoid at its end."""
     torch.manual_seed(seed)
