@@ -2,6 +2,7 @@
 
 import bench
 import convolution
+import convolution_pair as pair
 import dcgan_usual
 import digits
 import pytest
@@ -16,7 +17,7 @@ def small(monkeypatch, tmp_path):
     """The stand-in digits, 200 samples a score, and an empty folder of runs."""
     monkeypatch.setattr(data, "mnist", lambda split="train", root=None, fallback=True: data.digits(split))
     monkeypatch.setattr(bench, "RUNS", tmp_path)
-    monkeypatch.setattr(convolution, "score", lambda G, n=200: convolution.judge(networks.sample(bench.plain(G), 200)))
+    monkeypatch.setattr(pair, "score", lambda G, n=200: pair.judge(networks.sample(bench.plain(G), 200)))
     monkeypatch.setattr(dcgan_usual, "usual_samples", lambda G, n=200, training=False: torch.rand(n, 1, 28, 28) * 2 - 1)
     monkeypatch.setattr(networks, "sample", lambda G, n, seed=1, sample=networks.sample: sample(G, min(n, 200), seed))
     for cached in (digits.seen, digits.floor):
@@ -27,19 +28,19 @@ def small(monkeypatch, tmp_path):
 
 
 def test_changes_change_what_they_say_alone():
-    recipe = convolution.begin(3)
+    recipe = pair.begin(3)
     rates = [group["lr"] for group in recipe.opt_G.param_groups]
     assert rates == [1e-3, 4e-3]
-    plain = convolution.begin(3, **convolution.CHANGES["convolutions at the plain rate"])
+    plain = pair.begin(3, **convolution.CHANGES["convolutions at the plain rate"])
     assert [group["lr"] for group in plain.opt_G.param_groups] == [1e-3, 1e-3]
     for ours, theirs in zip(recipe.G.parameters(), plain.G.parameters(), strict=True):
         assert torch.equal(ours, theirs)
-    bare = convolution.begin(3, **convolution.CHANGES["no dense layers"])
+    bare = pair.begin(3, **convolution.CHANGES["no dense layers"])
     for player in ("G", "D"):
         assert sum(isinstance(layer, nn.Linear) for layer in getattr(bare, player).modules()) == 1
-    other = convolution.begin(3, **convolution.CHANGES["transposed, kernel 4"])
+    other = pair.begin(3, **convolution.CHANGES["transposed, kernel 4"])
     assert sum(isinstance(layer, nn.ConvTranspose2d) for layer in other.G.modules()) == 2
-    narrow = convolution.begin(3, **convolution.CHANGES["N(0, 0.02^2) at the start"])
+    narrow = pair.begin(3, **convolution.CHANGES["N(0, 0.02^2) at the start"])
     for net in (narrow.G, narrow.D):
         for layer in net.modules():
             if isinstance(layer, nn.Linear | nn.Conv2d):
@@ -66,8 +67,8 @@ def test_a_run_is_scored_on_the_way_and_kept(small):
 
 
 def test_statistics_are_copied_and_weights_are_the_average(small):
-    run, _ = convolution.train_once(0, 0.2, progress=False)
-    copied = convolution.with_statistics_of(run.G_ema, run.G)
+    run, _ = pair.train_once(0, 0.2, progress=False)
+    copied = pair.with_statistics_of(run.G_ema, run.G)
     average, trained = bench.plain(run.G_ema), bench.plain(run.G)
     for name, weight in copied.named_parameters():
         assert torch.equal(weight, dict(average.named_parameters())[name])
@@ -91,7 +92,7 @@ def test_the_first_rounds_are_those_recorded(recorded, real_mnist):
 
 def test_the_record_is_whole(recorded):
     setup = recorded["configuration"]
-    assert {key: setup[key] for key in convolution.PAIR | convolution.RECIPE} == convolution.PAIR | convolution.RECIPE
+    assert {key: setup[key] for key in pair.PAIR | pair.RECIPE} == pair.PAIR | pair.RECIPE
     assert setup["ours"] == convolution.RUNS and setup["changes"] == convolution.CHANGES
     assert [run["seed"] for run in recorded["runs"]] == list(range(convolution.SEEDS))
     assert [run["seed"] for run in recorded["usual"]] == list(range(convolution.USUAL_SEEDS))
@@ -105,7 +106,7 @@ def test_the_record_is_whole(recorded):
 def test_the_shipped_generator_is_the_one_recorded(recorded, real_mnist):
     G = conv.dcgan_generator()
     sizes = {"z_dim": G.z_dim, "G": sum(w.numel() for w in G.parameters())}
-    assert sizes == {"z_dim": convolution.PAIR["z_dim"], "G": recorded["parameters"]["G"]}
+    assert sizes == {"z_dim": pair.PAIR["z_dim"], "G": recorded["parameters"]["G"]}
     manifest = digits.MANIFEST["dcgan_generator.safetensors"]
     assert manifest["sha256"] == recorded["sha256"]
     if real_mnist is not None:  # half precision moves the distance a little
