@@ -22,7 +22,7 @@ from dcgan_usual import judge
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 
-from ganlib import data, metrics, networks, record
+from ganlib import data, metrics, networks, record, training
 
 RUNS = {"seconds": 300.0, "looks": [50.0, 100.0, 150.0, 200.0, 250.0]}
 USUAL = {"seconds": 400.0, "looks": [50.0, 100.0, 200.0, 300.0, 399.0]}
