@@ -24,7 +24,7 @@ from safetensors.torch import save as to_bytes
 
 from ganlib import data, metrics, networks, record, training
 
-RUNS = {"seconds": 300.0, "looks": [50.0, 100.0, 150.0, 200.0, 250.0]}
+RUNS = {"seconds": 300.0, "looks": [50.0, 100.0, 200.0]}
 USUAL = {"seconds": 400.0, "looks": [50.0, 100.0, 200.0, 300.0, 399.0]}
 SHORT = {"seconds": 20.0}
 SEEDS, USUAL_SEEDS, SHORT_SEEDS, WITHOUT_SEEDS = 5, 3, 3, 2
