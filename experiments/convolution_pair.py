@@ -65,7 +65,7 @@ def penalty_of(gamma: float = RECIPE["gamma"]) -> Penalty | None:
 
 def train_once(
     seed: int = 0,
-    seconds: float = 300.0,
+    seconds: float = 400.0,
     looks: Sequence[float] = (),
     gamma: float = RECIPE["gamma"],
     opening: int = 0,
