@@ -38,11 +38,11 @@ def kept(label: str, **settings: Any) -> dict[str, Any]:
     return bench.rounded(outcome)
 
 
-def ours() -> list[dict[str, Any]]:
+def pair_runs() -> list[dict[str, Any]]:
     return [kept("ours", seed=seed, **RUNS) for seed in range(SEEDS)]
 
 
-def usual() -> list[dict[str, Any]]:
+def usual_runs() -> list[dict[str, Any]]:
     runs = []
     for seed in range(USUAL_SEEDS):
         runs.append(
@@ -61,18 +61,18 @@ CHANGES = {
 }
 
 
-def changed() -> dict[str, list[dict[str, Any]]]:
+def changed_runs() -> dict[str, list[dict[str, Any]]]:
     return {
         name: [kept(name, seed=seed, full=False, **SHORT, **change) for seed in range(SHORT_SEEDS)]
         for name, change in CHANGES.items()
     }
 
 
-def without() -> list[dict[str, Any]]:
+def penalty_free_runs() -> list[dict[str, Any]]:
     return [kept("no penalty", seed=0, gamma=0.0, **WITHOUT)]
 
 
-def clock() -> dict[str, float]:
+def clocked() -> dict[str, float]:
     """Milliseconds a round of the ways to compute the pair, and of the pair of chapter 8 as its record trained it."""
     batches = data.batches(data.mnist("train").images, RECIPE["batch"], 0)
     ways = {"float32": (begin(bfloat16=False), penalty_of()), "bfloat16": (begin(), penalty_of())}
@@ -97,7 +97,7 @@ def opening(first: int = 10) -> dict[str, dict[str, list[float]]]:
 
 def write_record(name: str = "convolution") -> None:
     """The record, the weights that are shipped, and the clock, which is read now."""
-    runs, theirs, free, short = ours(), usual(), without(), changed()
+    runs, theirs, free, short = pair_runs(), usual_runs(), penalty_free_runs(), changed_runs()
     dice = torch.randperm(60_000, generator=torch.Generator().manual_seed(0))[:10_000]
     known = {
         "training images": judge(data.to_float(data.mnist("train").images[dice])),
@@ -107,7 +107,7 @@ def write_record(name: str = "convolution") -> None:
     least, floors = digits.floor()
     figures = {"floor": least, "floors": floors, "runs": runs, "usual": theirs, "without": free, "changed": short}
     figures |= {"known": known, "spectrum": {name: metrics.radial_spectrum(x).tolist() for name, x in spectrum.items()}}
-    figures |= {"milliseconds": clock(), "opening": opening()}
+    figures |= {"milliseconds": clocked(), "opening": opening()}
     weights = load_file(bench.place_of("convolution ours", main, {"seed": 0} | RUNS, USES).with_suffix(".safetensors"))
     halves = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
     sizes = begin()
@@ -123,6 +123,7 @@ def write_record(name: str = "convolution") -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parts = {"ours": ours, "usual": usual, "changed": changed, "without": without, "record": write_record}
+    parts = {"ours": pair_runs, "usual": usual_runs, "changed": changed_runs, "without": penalty_free_runs}
+    parts["record"] = write_record
     parser.add_argument("what", choices=parts)
     parts[parser.parse_args().what]()

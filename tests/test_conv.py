@@ -53,7 +53,6 @@ def kernel_of(weight, s):
     return wide
 
 
-@pytest.mark.decides("prop-shuffle")
 def test_shuffled_is_a_transposed_convolution_of_kernel_6():
     torch.manual_seed(0)
     layer = conv.shuffled(3, 2).double()

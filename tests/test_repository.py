@@ -68,6 +68,7 @@ MAY_IMPORT = {
 }
 
 PARTS = {"main", "kept", "opening", "pair", "look", "play", "sample", "score", "summary", "generate", "judge", "write_record"}
+PARTS |= {"begin", "train_once", "penalty_of"}
 """What the experiments call their parts: a name, each for its own code."""
 
 
