@@ -242,7 +242,10 @@ ELSEWHERE = {
     },
     "checkpoints.save": "takes a run and a path; tests/test_checkpoints.py",
     "checkpoints.load": "takes a run and a path; tests/test_checkpoints.py",
-    **{f"conv.{name}": "makes a part of a network; tests/test_conv.py" for name in ("transposed", "resized", "halved")},
+    **{
+        f"conv.{name}": "makes a part of a network; tests/test_conv.py"
+        for name in ("transposed", "resized", "shuffled", "divided", "faster_convolutions")
+    },
     "networks.in_bfloat16": "takes a network; tests/test_networks.py",
     **{
         f"taming.{name}": "takes a network or its optimiser; tests/test_taming.py"
