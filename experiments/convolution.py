@@ -24,7 +24,7 @@ from safetensors.torch import save as to_bytes
 
 from ganlib import data, metrics, networks, record, training
 
-RUNS = {"seconds": 400.0, "looks": [100.0, 200.0, 300.0]}
+RUNS = {"seconds": 300.0, "looks": [100.0, 200.0]}
 USUAL = {"seconds": 400.0, "looks": [50.0, 100.0, 200.0, 300.0, 399.0]}
 SHORT, WITHOUT = {"seconds": 20.0}, {"seconds": 150.0, "looks": [75.0]}
 SEEDS, USUAL_SEEDS, SHORT_SEEDS = 5, 2, 2

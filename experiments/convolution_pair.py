@@ -20,7 +20,7 @@ from ganlib.types import Penalty
 
 PAIR = {"z_dim": 64, "dense": [128, 256], "channels": [24, 12], "d_channels": [24, 24], "d_dense": [256]}
 RECIPE = {"batch": 128, "gamma": 3.0, "step": 0.1, "lr": 1e-3, "lr_D": 5e-4, "conv_times": 4.0, "betas": [0.0, 0.99]}
-RECIPE |= {"decay_from": 0.25, "decay_to": 0.2, "ema_share": 0.2}
+RECIPE |= {"decay_from": 0.4, "decay_to": 0.0, "ema_share": 0.15}
 UPS = {"shuffled": conv.shuffled, "transposed": conv.transposed}
 
 
