@@ -3,6 +3,7 @@
     python experiments/convolution.py ours      # five seeds of the pair
     python experiments/convolution.py usual     # the usual DCGAN, two seeds
     python experiments/convolution.py changed   # one change at a time, short runs
+    python experiments/convolution.py mlp       # the pair of chapter 8 on the schedule of ours, two seeds
     python experiments/convolution.py without   # the pair without its penalty, one seed
     python experiments/convolution.py record    # all of them and the clock -> results/convolution.json
 
@@ -10,6 +11,7 @@ One thread each. A finished run is kept in experiments/runs/, so that an interru
 """
 
 import argparse
+import time
 from typing import Any
 
 import bench
@@ -23,11 +25,12 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 
 from ganlib import data, metrics, networks, record, training
+from ganlib.objectives import nonsaturating
 
 RUNS = {"seconds": 300.0, "looks": [100.0, 200.0]}
 USUAL = {"seconds": 400.0, "looks": [50.0, 100.0, 200.0, 300.0, 399.0]}
 SHORT, WITHOUT = {"seconds": 20.0}, {"seconds": 150.0, "looks": [75.0]}
-SEEDS, USUAL_SEEDS, SHORT_SEEDS = 5, 2, 2
+SEEDS, USUAL_SEEDS, SHORT_SEEDS, MLP_SEEDS = 5, 2, 2, 2
 
 
 def kept(label: str, **settings: Any) -> dict[str, Any]:
@@ -84,10 +87,34 @@ def clocked() -> dict[str, float]:
     return turns.milliseconds({name: (run, batches, penalty) for name, (run, penalty) in ways.items()})
 
 
-def mlp_run() -> training.Run:
-    torch.manual_seed(0)
+def mlp_run(seed: int = 0) -> training.Run:
+    """The pair of chapter 8 about to begin, as its record trained it."""
+    torch.manual_seed(seed)
     G, D = networks.MLPGenerator(), networks.MLPDiscriminator()
     return bench.fresh_run(networks.in_bfloat16(G), networks.in_bfloat16(D))
+
+
+def on_our_schedule(seed: int, seconds: float) -> dict[str, Any]:
+    """The pair of chapter 8 for so many seconds, its rates and its average as ours have them."""
+    run, begun = mlp_run(seed), time.process_time()
+    batches = data.batches(data.mnist("train").images, RECIPE["batch"], seed)
+    rates = [(opt.param_groups[0], opt.param_groups[0]["lr"]) for opt in (run.opt_G, run.opt_D)]
+    for _ in training.train(run, batches, nonsaturating, steps=10**9, ema_share=RECIPE["ema_share"], look=5):
+        spent = time.process_time() - begun
+        if spent >= seconds:
+            break
+        for group, rate in rates:
+            group["lr"] = rate * bench.falling(spent, seconds, RECIPE["decay_from"], RECIPE["decay_to"])
+    return {"seconds": round(spent, 1), "rounds": run.step, "ema": score(bench.refreshed(run.G_ema)), "raw": score(run.G)}
+
+
+def mlp_runs() -> list[dict[str, Any]]:
+    uses, runs = (*USES, mlp_run, networks.MLPGenerator, networks.MLPDiscriminator), []
+    for seed in range(MLP_SEEDS):
+        settings = {"seed": seed, "seconds": RUNS["seconds"]}
+        runs.append(bench.rounded(bench.kept(f"convolution mlp {seed}", on_our_schedule, settings, uses)))
+        print(f"mlp {seed}: {runs[-1]['rounds']} rounds, {runs[-1]['ema']['times_floor']:.2f} times the floor", flush=True)
+    return runs
 
 
 def opening(first: int = 10) -> dict[str, dict[str, list[float]]]:
@@ -97,7 +124,7 @@ def opening(first: int = 10) -> dict[str, dict[str, list[float]]]:
 
 def write_record(name: str = "convolution") -> None:
     """The record, the weights that are shipped, and the clock, which is read now."""
-    runs, theirs, free, short = pair_runs(), usual_runs(), penalty_free_runs(), changed_runs()
+    runs, theirs, free, short, mlp = pair_runs(), usual_runs(), penalty_free_runs(), changed_runs(), mlp_runs()
     dice = torch.randperm(60_000, generator=torch.Generator().manual_seed(0))[:10_000]
     known = {
         "training images": judge(data.to_float(data.mnist("train").images[dice])),
@@ -105,7 +132,7 @@ def write_record(name: str = "convolution") -> None:
     }
     spectrum = {"real": data.mnist("test").images, "MLP": networks.sample(networks.mnist_generator(), 10_000)}
     least, floors = digits.floor()
-    figures = {"floor": least, "floors": floors, "runs": runs, "usual": theirs, "without": free, "changed": short}
+    figures = {"floor": least, "floors": floors, "runs": runs, "usual": theirs, "without": free, "changed": short, "mlp": mlp}
     figures |= {"known": known, "spectrum": {name: metrics.radial_spectrum(x).tolist() for name, x in spectrum.items()}}
     figures |= {"milliseconds": clocked(), "opening": opening()}
     weights = load_file(bench.place_of("convolution ours", main, {"seed": 0} | RUNS, USES).with_suffix(".safetensors"))
@@ -114,7 +141,7 @@ def write_record(name: str = "convolution") -> None:
     figures |= {"parameters": {n: sum(w.numel() for w in getattr(sizes, n).parameters()) for n in ("G", "D")}}
     figures |= {"sha256": bench.ship("dcgan_generator", to_bytes(halves), "convolution")}
     configuration = PAIR | RECIPE | {"ours": RUNS, "usual": USUAL, "without": WITHOUT, "changed": SHORT, "changes": CHANGES}
-    seconds = sum(run["seconds"] for run in [*runs, *theirs, *free, *(run for way in short.values() for run in way)])
+    seconds = sum(run["seconds"] for run in [*runs, *theirs, *free, *mlp, *(run for way in short.values() for run in way)])
     record.write(
         name, configuration | {"usual_settings": dcgan_usual.USUAL}, bench.rounded(figures), seconds, clock="processor"
     )
@@ -124,6 +151,6 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts = {"ours": pair_runs, "usual": usual_runs, "changed": changed_runs, "without": penalty_free_runs}
-    parts["record"] = write_record
+    parts |= {"mlp": mlp_runs, "record": write_record}
     parser.add_argument("what", choices=parts)
     parts[parser.parse_args().what]()

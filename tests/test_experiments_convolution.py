@@ -18,6 +18,7 @@ def small(monkeypatch, tmp_path):
     monkeypatch.setattr(data, "mnist", lambda split="train", root=None, fallback=True: data.digits(split))
     monkeypatch.setattr(bench, "RUNS", tmp_path)
     monkeypatch.setattr(pair, "score", lambda G, n=200: pair.judge(networks.sample(bench.plain(G), 200)))
+    monkeypatch.setattr(convolution, "score", pair.score)
     monkeypatch.setattr(dcgan_usual, "usual_samples", lambda G, n=200, training=False: torch.rand(n, 1, 28, 28) * 2 - 1)
     monkeypatch.setattr(networks, "sample", lambda G, n, seed=1, sample=networks.sample: sample(G, min(n, 200), seed))
     for cached in (digits.seen, digits.floor):
@@ -76,6 +77,11 @@ def test_statistics_are_copied_and_weights_are_the_average(small):
         assert torch.equal(buffer, dict(trained.named_buffers())[name])
 
 
+def test_the_pair_of_chapter_8_on_our_schedule(small):
+    run = convolution.on_our_schedule(0, 0.3)
+    assert run["seconds"] >= 0.3 and run["rounds"] >= 5 and run["ema"]["times_floor"] > 0
+
+
 @pytest.fixture(scope="module")
 def recorded():
     return record.read("convolution")
@@ -96,6 +102,7 @@ def test_the_record_is_whole(recorded):
     assert setup["ours"] == convolution.RUNS and setup["changes"] == convolution.CHANGES
     assert [run["seed"] for run in recorded["runs"]] == list(range(convolution.SEEDS))
     assert [run["seed"] for run in recorded["usual"]] == list(range(convolution.USUAL_SEEDS))
+    assert [run["seed"] for run in recorded["mlp"]] == list(range(convolution.MLP_SEEDS))
     assert recorded["changed"].keys() == convolution.CHANGES.keys()
     for several in recorded["changed"].values():
         assert [run["seed"] for run in several] == list(range(convolution.SHORT_SEEDS))
