@@ -12,8 +12,10 @@ every sweep. Nothing here depends on the values of the images, which are random 
 """
 
 import argparse
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import bench
@@ -94,9 +96,9 @@ def on(device: str, run: training.Run) -> training.Run:
 
 def causes(row: dict[str, Any]) -> list[float]:
     """What the seconds of a round are a weighted sum of: one, weights, operations, values between layers, and what is sent."""
-    size, more = work(row["width"]), row["processes"] > 1
-    inside = [1.0, size["weights"], size["flops"] * row["batch"], size["units"] * row["batch"]]
-    return [*inside, more * 1.0, more * size["weights"]]
+    more = row["processes"] > 1
+    inside = [1.0, row["weights"], row["flops"] * row["batch"], row["units"] * row["batch"]]
+    return [*inside, more * 1.0, more * row["weights"]]
 
 
 def fitted(rows: Sequence[dict[str, Any]]) -> list[float]:
@@ -111,6 +113,16 @@ def predicted(costs: Sequence[float], row: dict[str, Any]) -> float:
     return float(np.dot(costs, causes(row)))
 
 
+def opening(device: str = "cpu", processes: Sequence[int] = (1, 2)) -> dict[str, list[dict[str, Any]]]:
+    """Short runs in each number of processes, and one that the fewest finish where the most were stopped half-way."""
+    found = {str(count): in_processes(count, device, **OPENING) for count in processes}
+    half = OPENING | {"rounds": OPENING["rounds"] // 2}
+    with tempfile.TemporaryDirectory() as folder:
+        file = str(Path(folder) / "half")
+        in_processes(max(processes), device, **half, save=file)
+        return found | {"taken over": in_processes(min(processes), device, **half, load=file)}
+
+
 def main(device: str = "cpu", processes: Sequence[int] = (1, 2), sweeps: int = SWEEPS, turns: int = 40) -> dict[str, Any]:
     """All figures of the record; nothing of it is kept: a time belongs to its hour."""
     said = record.provenance(seed=0)
@@ -120,12 +132,11 @@ def main(device: str = "cpu", processes: Sequence[int] = (1, 2), sweeps: int = S
         seconds = in_processes(count, device, settings=[*FIT, *HELD_OUT], sweeps=sweeps, rounds=ROUNDS)[0]
         for (width, batch), time_taken in zip([*FIT, *HELD_OUT], seconds, strict=True):
             row = {"processes": count, "width": width, "batch": batch, "seconds": time_taken}
-            rows.append(row | {"held_out": (width, batch) in HELD_OUT} | said)
+            rows.append(row | work(width) | {"held_out": (width, batch) in HELD_OUT} | said)
     costs = fitted([row for row in rows if not row["held_out"]])
     for row in rows:
         row["predicted"] = predicted(costs, row)
-    opening = {str(count): in_processes(count, device, **OPENING) for count in processes}
-    return bench.rounded(figures | {"costs": costs, "rows": rows}, 4) | {"opening": opening}
+    return bench.rounded(figures | {"costs": costs, "rows": rows}, 4) | {"opening": opening(device, processes)}
 
 
 if __name__ == "__main__":
