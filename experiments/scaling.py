@@ -59,6 +59,8 @@ def machine(device: str, side: int = 1024, floats: int = 2**25) -> dict[str, flo
 def parts(device: str, batch: int = BATCH, turns: int = 40) -> dict[str, dict[str, float]]:
     """Seconds, operations and least bytes of the parts of a round of chapter 8's pair, and of the whole."""
     run = throughput.with_gradients(on(device, bench.recipe()))
+    for weight in (*run.G.parameters(), *run.D.parameters()):
+        weight.grad.normal_()  # zeros would all be read from one page of memory
     products = throughput.products(batch, fresh=True)
     operands = [[torch.randn(*shape, device=device) for shape in ((a, b), (b, c), (a, c))] for a, b, c in products]
     weights = {name: sum(w.numel() for w in getattr(run, name).parameters()) for name in ("G", "D")}
