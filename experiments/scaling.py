@@ -46,7 +46,7 @@ def least(call: Callable[[], Any], device: str, turns: int = 40) -> float:
     return min(times[2:])
 
 
-def machine(device: str, side: int = 1024, floats: int = 2**25) -> dict[str, float]:
+def machine_speeds(device: str, side: int = 1024, floats: int = 2**25) -> dict[str, float]:
     """Operations a second of a square product in two precisions; bytes a second of a copy that no cache can hold."""
     speeds = {}
     for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
@@ -105,9 +105,11 @@ def causes(row: dict[str, Any]) -> list[float]:
 
 def fitted(rows: Sequence[dict[str, Any]]) -> list[float]:
     """Seconds for each cause, none negative, so that the relative errors have the least sum of squares."""
-    table, seconds = np.array([causes(row) for row in rows]), np.array([row["seconds"] for row in rows])
+    table = np.array([causes(row) for row in rows])
+    seconds = np.array([row["seconds"] for row in rows])
     scale = table.max(axis=0)
-    return (nnls(table / scale / seconds[:, None], np.ones(len(rows)))[0] / scale).tolist()
+    relative = table / scale / seconds[:, None]
+    return (nnls(relative, np.ones(len(rows)))[0] / scale).tolist()
 
 
 def predicted(costs: Sequence[float], row: dict[str, Any]) -> float:
@@ -128,7 +130,7 @@ def opening(device: str = "cpu", processes: Sequence[int] = (1, 2)) -> dict[str,
 def main(device: str = "cpu", processes: Sequence[int] = (1, 2), sweeps: int = SWEEPS, turns: int = 40) -> dict[str, Any]:
     """All figures of the record; nothing of it is kept: a time belongs to its hour."""
     said = record.provenance(seed=0)
-    figures: dict[str, Any] = {"machine": machine(device), "parts": parts(device, turns=turns)}
+    figures: dict[str, Any] = {"machine": machine_speeds(device), "parts": parts(device, turns=turns)}
     rows = []
     for count in processes:
         seconds = in_processes(count, device, settings=[*FIT, *HELD_OUT], sweeps=sweeps, rounds=ROUNDS)[0]

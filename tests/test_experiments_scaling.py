@@ -89,7 +89,7 @@ def test_costs_that_are_known_are_found():
 
 
 def test_machine_and_parts_are_measured():
-    found = scaling.machine("cpu", side=64, floats=2**12)
+    found = scaling.machine_speeds("cpu", side=64, floats=2**12)
     assert set(found) == {"float32_flops", "bfloat16_flops", "bytes"} and min(found.values()) > 0
     parts = scaling.parts("cpu", batch=4, turns=1)
     assert parts["matrix products"]["flops"] == 4 * scaling_processes.work(1.0)["flops"]
