@@ -147,8 +147,9 @@ def chapters(app: Sphinx, here: str) -> str:
 def state(app: Sphinx, here: str) -> str:
     """The version and the chapters that are there, as the version and the table of contents have them."""
     numbers = sorted(chapter_number(page) for _, pages in toc(app) for page in pages)
-    whole = numbers == list(range(numbers[-1] + 1))
-    named = f"chapters 0 to {numbers[-1]}" if whole else "chapters " + ", ".join(map(str, numbers))
+    runs = [[number for _, number in run] for _, run in groupby(enumerate(numbers), lambda place: place[1] - place[0])]
+    spelled = [f"{run[0]} to {run[-1]}" if len(run) > 1 else str(run[0]) for run in runs]
+    named = "chapters " + " and ".join(filter(None, (", ".join(spelled[:-1]), spelled[-1])))
     url, branch = (app.config.html_theme_options[f"repository_{key}"] for key in ("url", "branch"))
     tested = page_link(app, here, "book/how_tested", "How the book is tested")
     changed = f'<a href="{url}/blob/{branch}/CHANGELOG.md">what has changed</a>'
