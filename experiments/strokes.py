@@ -24,7 +24,7 @@ from ganlib import data, latents, networks, record, training
 from ganlib.objectives import Objective, nonsaturating
 
 WEIGHTS: dict[str, float | None] = {"adversary alone": 0.0, "L1 times 1": 1.0, "L1 times 10": 10.0, "L1 alone": None}
-SEEDS, ROUNDS, OPENING = 5, 1_500, 5
+SEEDS, ROUNDS, OPENING = 5, 1_000, 5
 RECIPE = {"batch": 64, "lr": 2e-3, "lr_D": 1e-3, "decay_from": 0.25, "decay_to": 0.2, "ema_share": 0.2}
 
 

@@ -27,7 +27,7 @@ ROWS = {
     "mapping and styles": {},
     "and mixing": {"mixing": 0.5},
 }
-SEEDS, ROUNDS, OPENING = 5, 3_000, 5
+SEEDS, ROUNDS, OPENING = 5, 2_000, 5
 RECIPE = {"batch": 64, "lr": 2e-3, "lr_D": 1e-3, "decay_from": 0.25, "decay_to": 0.2, "ema_share": 0.2, "samples": 10_000}
 D_WIDTHS, PAIRS = (256, 128), 4_000
 
