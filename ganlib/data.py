@@ -11,20 +11,21 @@ from torch import Tensor
 
 from ganlib.arguments import as_tensor, as_values, number, positive, seeded, several, whole
 from ganlib.mnist import Digits, digits, mnist
-from ganlib.readers import read_idx, read_pictures
+from ganlib.readers import from_arrays, images, read_idx
 from ganlib.types import Array, Points, Samples
 
 __all__ = [
     "Digits",
     "batches",
     "digits",
+    "from_arrays",
     "gaussian_grid",
     "gaussian_mixture_1d",
     "gaussian_ring",
     "grid_centres",
+    "images",
     "mnist",
     "read_idx",
-    "read_pictures",
     "ring_centres",
     "to_float",
     "to_uint8",

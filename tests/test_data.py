@@ -451,30 +451,116 @@ def test_idx_files_of_other_data_sets(tmp_path, gz, shape):
         data.read_idx(tmp_path / "nowhere")
 
 
+def folder_of(folder, **pictures):
+    """A folder with these pictures, each an array or one of Pillow's."""
+    from PIL import Image
+
+    folder.mkdir(exist_ok=True)
+    for name, picture in pictures.items():
+        stem, _, ending = name.rpartition("_")
+        picture = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+        picture.save(folder / f"{stem}.{ending}")
+    return folder
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_a_folder_of_pictures_becomes_bytes(tmp_path):
     from PIL import Image
 
     pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 6, 3), dtype=np.uint8)
-    for name, picture in zip(("b.png", "a.PNG"), pixels):
-        Image.fromarray(picture).save(tmp_path / name)
+    folder_of(tmp_path, b_png=pixels[0], a_PNG=pixels[1])
     (tmp_path / "notes.txt").write_text("no picture")
-    images = data.read_pictures(tmp_path)
+    (tmp_path / "inner").mkdir()
+    images = data.images(tmp_path)
     np.testing.assert_array_equal(images.numpy(), pixels[::-1].transpose(0, 3, 1, 2))
-    assert data.read_pictures(tmp_path, color=False).shape == (2, 1, 4, 6)
-    assert data.read_pictures(str(tmp_path), size=(8, 3)).shape == (2, 3, 8, 3)
+    assert data.images(tmp_path, mode="L").shape == (2, 1, 4, 6)
+    assert data.images(str(tmp_path), size=(8, 3)).shape == (2, 3, 8, 3) and data.images(tmp_path, 5).shape == (2, 3, 5, 5)
     (reals,) = take(data.batches(images, 2), 1)
     assert reals.shape == (2, 3, 4, 6) and reals.min() >= -1
-    Image.new("RGBA", (5, 4), (255, 255, 255, 0)).save(tmp_path / "c.png")  # transparent: black
+    folder_of(tmp_path, c_png=Image.new("RGBA", (5, 4), (255, 255, 255, 0)))
     with pytest.raises(ValueError, match=r"size must be given where pictures differ: a.PNG is \(4, 6\), c.png \(4, 5\)"):
-        data.read_pictures(tmp_path)
-    assert data.read_pictures(tmp_path, size=(4, 5))[2].sum() == 0
-    for size in ((0, 4), (4,), (2.0, 3.0)):
+        data.images(tmp_path)
+    assert data.images(tmp_path, size=(4, 5))[2].sum() == 0
+    assert data.images(tmp_path, (4, 5), background="#ff0000")[2].float().mean(dim=(1, 2)).tolist() == [255, 0, 0]
+    for size in ((0, 4), (4,), (2.0, 3.0), 0):
         with pytest.raises(ValueError, match="size must be"):
-            data.read_pictures(tmp_path, size=size)
+            data.images(tmp_path, size=size)
     for folder in (tmp_path / "nowhere", tmp_path / "a.PNG"):
         with pytest.raises(ValueError, match="folder must hold pictures"):
-            data.read_pictures(folder)
+            data.images(folder)
+    for wrong in ({"mode": "CMYK"}, {"background": "no colour"}, {"background": None}):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be"):
+            data.images(tmp_path, 4, **wrong)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_pictures_of_every_mode_come_as_they_are_seen(tmp_path):
+    """Palettes, transparency, 16 bits, one bit, CMYK, and a camera held upright."""
+    from PIL import Image
+
+    red = np.zeros((4, 4, 3), np.uint8)
+    red[..., 0] = 200
+    palette = Image.fromarray(red).quantize(4)
+    half = Image.fromarray(np.concatenate([red, np.full((4, 4, 1), 128, np.uint8)], axis=2))
+    found = folder_of(tmp_path / "colour", a_png=palette, b_png=half, c_png=Image.fromarray(red).convert("CMYK").convert("RGB"))
+    Image.fromarray(red).convert("CMYK").save(found / "d.jpg", quality=100)
+    seen = data.images(found, background="white").float().mean(dim=(2, 3))
+    assert seen[0].tolist() == [200, 0, 0] and seen[2].tolist() == [200, 0, 0]
+    assert (seen[1] - torch.tensor([227.0, 127.0, 127.0])).abs().max() <= 1
+    assert (seen[3] - torch.tensor([200.0, 0.0, 0.0])).abs().max() <= 4
+    grey = np.full((4, 4), 257 * 77, np.uint16)
+    found = folder_of(tmp_path / "grey", a_png=grey, b_png=Image.new("1", (4, 4), 1), c_png=Image.new("L", (4, 4), 9))
+    assert data.images(found, mode="L")[:, 0, 0, 0].tolist() == [77, 255, 9]
+    upright = Image.fromarray(np.repeat(np.arange(8, dtype=np.uint8)[None] * 30, 4, axis=0))
+    (tmp_path / "turned").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter when taken
+    upright.save(tmp_path / "turned" / "a.png", exif=exif)
+    assert data.images(tmp_path / "turned", mode="L")[0, 0].shape == (8, 4)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_picture_is_cut_around_its_centre_and_scaled(tmp_path):
+    wide = np.zeros((10, 30), np.uint8)
+    wide[:, 10:20] = 255
+    images = data.images(folder_of(tmp_path, a_png=wide), size=5, mode="L")
+    assert images.shape == (1, 1, 5, 5) and images.min() > 230
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_damaged_pictures_are_named(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    folder_of(tmp_path, a_png=noise, b_png=noise, c_jpg=noise)
+    (tmp_path / "b.png").write_bytes((tmp_path / "b.png").read_bytes()[:1000])
+    (tmp_path / "c.jpg").write_text("<html>not found</html>")
+    with pytest.raises(
+        ValueError, match=r"folder must hold whole pictures, got 2 of 3 that cannot be read: b.png: .*; c.jpg: "
+    ):
+        data.images(tmp_path)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_arrays_become_images():
+    values = np.random.default_rng(0).integers(0, 256, (5, 4, 6, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(data.from_arrays(values).numpy(), values.transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(data.from_arrays(values.transpose(0, 3, 1, 2)).numpy(), values.transpose(0, 3, 1, 2))
+    assert data.from_arrays(torch.from_numpy(values[..., 0].copy())).shape == (5, 1, 4, 6)
+    for wrong in (values[0, 0], values[:0], values[..., :2]):
+        with pytest.raises(ValueError, match="values must be"):
+            data.from_arrays(wrong)
+    for wrong in (values / 255, values.tolist()):
+        with pytest.raises(TypeError, match="values must be"):
+            data.from_arrays(wrong)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_the_sum_of_an_idx_file_is_asked_for(tmp_path):
+    content = idx(np.arange(6, dtype=np.uint8).reshape(1, 2, 3))
+    (tmp_path / "a.gz").write_bytes(gzip.compress(content))
+    right = hashlib.sha256(content).hexdigest()
+    assert data.read_idx(tmp_path / "a.gz", right).shape == (1, 2, 3)
+    with pytest.raises(ValueError, match=f"its SHA-256 is {right}, expected 00"):
+        data.read_idx(tmp_path / "a.gz", "00")
 
 
 # --- bytes and floats ----------------------------------------------------------------------------------------------------

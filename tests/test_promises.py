@@ -148,6 +148,9 @@ GOOD = {
         "held_out": randn(7, 2, seed=5),
     },
     "metrics.neighbours.classifier_two_sample_test": TWO | {"k": always(3), "seed": always(1)},
+    "metrics.spectra.power_spectrum": {"images": integers(3, 1, 4, 4)},
+    "metrics.spectra.radial_spectrum": {"images": integers(3, 1, 4, 4)},
+    "metrics.spectra.spectral_distance": {"images": integers(3, 1, 4, 4), "reference": randn(2, 1, 4, 4)},
     "metrics.summaries.check_features": {"least": always(2)} | TWO,
     "metrics.summaries.class_balance": {"probabilities": images(5, 3)},
     "weighing.ratio_weights": {"logits": randn(5)},
@@ -155,6 +158,7 @@ GOOD = {
     "metrics.summaries.mean_interval": {"values": always([1.0, 2.0, 4.0]), "level": always(0.9)},
     "mnist.mnist": {"split": always("test")},
     "mnist.digits": {"split": always("test")},
+    "conv.dcgan_generator": {},
     "networks.mnist_generator": {},
     "networks.sample": {"G": a_network, "n": always(4), "seed": always(2)},
     "objectives.check_logits": LOGITS,
@@ -168,7 +172,8 @@ GOOD = {
     "penalties.gradient_penalty": PENALTY | {"weight": always(2.0), "target": always(0.5)},
     "readers.read_idx": {"path": always("nowhere")},
     "readers.parse_idx": {"content": always(b"\0\0\x08\x01\0\0\0\x02\x05\x06")},
-    "readers.read_pictures": {"folder": always("nowhere")},
+    "readers.images": {"folder": always("nowhere"), "size": always(8), "mode": always("L"), "background": always("white")},
+    "readers.from_arrays": {"values": integers(4, 2, 2)},
     "record.read": {"name": always("digit_classifier")},
     "record.environment": {},
     "shipped.shipped_weights": {"name": always("digit_classifier.safetensors")},
@@ -243,6 +248,10 @@ ELSEWHERE = {
     },
     "checkpoints.save": "takes a run and a path; tests/test_checkpoints.py",
     "checkpoints.load": "takes a run and a path; tests/test_checkpoints.py",
+    **{
+        f"conv.{name}": "makes a part of a network; tests/test_conv.py"
+        for name in ("transposed", "resized", "shuffled", "divided", "faster_convolutions")
+    },
     "networks.in_bfloat16": "takes a network; tests/test_networks.py",
     **{
         f"taming.{name}": "takes a network or its optimiser; tests/test_taming.py"
@@ -432,7 +441,7 @@ def bits(value):
 
 
 DIFFERENTIATES = {"penalties.input_grad", "penalties.r1", "penalties.r2", "penalties.gradient_penalty"}
-ELSE = {"readers.read_idx", "readers.read_pictures", "record.environment"}  # find no file; report the state itself
+ELSE = {"readers.read_idx", "readers.images", "record.environment"}  # find no file; report the state itself
 
 
 def promised():

@@ -49,7 +49,7 @@ MAY_IMPORT = {
     "latents": {"arguments", "metrics", "types"},
     "modulation": {"types"},
     "networks": {"types", "arguments", "shipped"},
-    "readers": {"types"},
+    "readers": {"types", "arguments"},
     "files": set(),
     "mnist": {"types", "readers", "files"},
     "data": {"types", "arguments", "mnist", "readers"},
@@ -58,6 +58,7 @@ MAY_IMPORT = {
     "theory": {"types", "arguments"},
     "guards": {"types"},
     "taming": {"types", "arguments"},
+    "conv": {"networks", "shipped"},
     "training": {"types", "guards"},
     "weighing": {"types", "arguments"},
     "checkpoints": {"training", "files"},
@@ -72,6 +73,7 @@ MAY_IMPORT = {
 }
 
 PARTS = {"main", "kept", "opening", "pair", "look", "play", "sample", "score", "summary", "generate", "judge", "write_record"}
+PARTS |= {"begin", "train_once", "penalty_of"}
 """What the experiments call their parts: a name, each for its own code."""
 
 

@@ -14,6 +14,7 @@ from ganlib.metrics.neighbours import (
     memorisation_test,
     precision_recall,
 )
+from ganlib.metrics.spectra import power_spectrum, radial_spectrum, spectral_distance
 from ganlib.metrics.summaries import check_features, class_balance, mean_interval
 
 __all__ = [
@@ -35,7 +36,10 @@ __all__ = [
     "mode_coverage",
     "parzen_log_likelihood",
     "polynomial_mmd",
+    "power_spectrum",
     "precision_recall",
+    "radial_spectrum",
     "select_sigma",
+    "spectral_distance",
     "squared_distances",
 ]
