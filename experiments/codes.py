@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 from ganlib import data, eye, information, latents, networks, record, training
 from ganlib.objectives import nonsaturating
 
-SEEDS, ROUNDS, OPENING = 10, 800, 5
+SEEDS, ROUNDS, OPENING = 10, 2_500, 5
 RECIPE = {"batch": 64, "lr": 2e-3, "lr_D": 1e-3, "decay_from": 0.25, "decay_to": 0.2, "ema_share": 0.2, "samples": 10_000}
 D_WIDTHS, WEIGHT, OF_NUMBERS = (256, 128), 1.0, 0.1
 

@@ -1,4 +1,4 @@
-"""Conditions and codes: rows differ by what they say, the first rounds are those recorded, records are whole."""
+"""Conditions, codes, strokes, styles: rows differ by what they say, the first rounds are those recorded, records are whole."""
 
 import functools
 import itertools
@@ -9,6 +9,8 @@ import codes
 import conditions
 import digits
 import pytest
+import strokes
+import styles
 import torch
 
 from ganlib import data, record
@@ -21,7 +23,7 @@ def small(monkeypatch, tmp_path):
     """The stand-in digits, scored by few samples, and an empty folder of runs."""
     monkeypatch.setattr(data, "mnist", lambda split="train", root=None, fallback=True: data.digits(split))
     monkeypatch.setattr(bench, "RUNS", tmp_path)
-    for experiment in (conditions, codes):
+    for experiment in (conditions, codes, styles):
         monkeypatch.setitem(experiment.RECIPE, "samples", SAMPLES)
     monkeypatch.setitem(conditions.READER, "images", SAMPLES)
     for cached in (digits.seen, digits.floor):
@@ -81,9 +83,34 @@ def test_a_number_is_turned_and_nothing_else():
     assert [row[0] for row in rows] == [-1.0, 0.0, 1.0] and len({row[2] for row in rows}) == 3
 
 
+def test_strokes_are_thin_and_lie_on_the_digit():
+    images = data.to_float(data.digits("test").images[:50])
+    thin = strokes.strokes_of(images)
+    assert set(thin.unique().tolist()) == {-1.0, 1.0} and (images[thin > 0] > 0).all()
+    share = (thin > 0).sum() / (images > 0).sum()
+    assert 0.2 < share < 0.7, share
+
+
+def test_ways_to_a_digit_differ_by_the_loss_alone():
+    assert same_start(strokes.stroke_run(1), strokes.stroke_run(1))
+    z, reals, fakes = torch.zeros(2, 3), torch.ones(2, 1, 2, 2), torch.full((2, 1, 2, 2), -0.5)
+    assert strokes.l1_loss(z, reals, fakes, 10.0).item() == pytest.approx(15.0)
+    assert strokes.silent_g_loss(None, torch.ones(4, requires_grad=True)).item() == 0
+
+
+def test_a_mixed_sample_keeps_what_its_layers_heard():
+    """With all layers of one source it is that source."""
+    G = bench.plain(styles.styled_run(0, "mapping and styles").G)
+    none, *_, every = styles.crossed(G.eval(), pairs=200)
+    assert every["class"] == 1 and none["class_above"] == 1
+    assert every["ink"] == pytest.approx(1) and none["slant_above"] == pytest.approx(1)
+
+
 RUNS = {
     conditions: (functools.partial(conditions.kept, "projection"), "agreement"),
     codes: (codes.kept, "samples"),
+    strokes: (functools.partial(strokes.kept, "L1 times 10"), "l1"),
+    styles: (functools.partial(styles.kept, "and mixing"), "times_floor"),
 }
 
 
@@ -98,16 +125,18 @@ def test_a_run_is_scored_and_kept_and_a_record_is_written_of_it(experiment, smal
 
 
 RECORDED = {
-    conditions: ("conditions", "way", conditions.WAYS),
-    codes: ("codes", None, [None]),
+    conditions: (lambda: record.read("conditions"), "way", conditions.WAYS),
+    codes: (lambda: record.read("codes"), None, [None]),
+    strokes: (lambda: record.read("strokes"), "way", strokes.WEIGHTS),
+    styles: (lambda: record.read("styles"), "row", styles.ROWS),
 }
 
 
 @pytest.mark.parametrize("experiment", RECORDED, ids=[experiment.__name__ for experiment in RECORDED])
 def test_the_record_is_whole(experiment):
     """Every row from every seed, by the settings of the file."""
-    name, key, rows = RECORDED[experiment]
-    recorded = record.read(name)
+    read, key, rows = RECORDED[experiment]
+    recorded = read()
     setup = recorded["configuration"]
     assert {k: setup[k] for k in experiment.RECIPE} == experiment.RECIPE
     assert setup["rounds"] == experiment.ROUNDS and setup["seeds"] == experiment.SEEDS
@@ -119,6 +148,8 @@ def test_the_record_is_whole(experiment):
 OPENINGS = {
     "conditions": conditions.opening,
     "codes": lambda: {"codes": codes.main(0, opening=codes.OPENING)},
+    "strokes": strokes.opening,
+    "styles": styles.opening,
 }
 
 
@@ -134,3 +165,21 @@ def test_the_first_rounds_are_those_recorded(name, real_mnist):
     for row, losses in played.items():
         for player in ("loss_D", "loss_G"):  # another processor rounds otherwise
             assert losses[player] == pytest.approx(recorded[row][player], abs=1e-5), row
+
+
+def by_row(runs, key, measure):
+    found = {}
+    for run in runs:
+        found.setdefault(run[key], {})[run["seed"]] = run[measure]
+    return found
+
+
+def test_the_ruler_and_the_style_win_in_every_seed():
+    """What the chapter says of all five seeds."""
+    for measure in ("l1", "times_floor"):
+        ways = by_row(record.read("strokes")["runs"], "way", measure)
+        alone = ways.pop("adversary alone")
+        assert len(ways) == 3 and all(ways[way][seed] < alone[seed] for way in ways for seed in range(strokes.SEEDS))
+    rows = by_row(record.read("styles")["runs"], "row", "times_floor")
+    bottom = rows.pop("z at the bottom")
+    assert len(rows) == 3 and all(rows[row][seed] < bottom[seed] for row in rows for seed in range(styles.SEEDS))
