@@ -13,6 +13,8 @@ import torch
 from torch import nn
 
 from ganlib import data, networks, objectives, record, shipped, training
+from ganlib.conditional import conditional_generator
+from ganlib.conv import dcgan_generator
 from ganlib.eye import DigitClassifier, classify, digit_classifier
 from ganlib.networks import MLPDiscriminator, MLPGenerator
 
@@ -373,6 +375,8 @@ def test_losses_of_a_half_precision_game_are_not_rounded_to_eight_bits():
 SHIPPED = {
     "digit_classifier.safetensors": ("digit_classifier", digit_classifier),
     "mnist_generator.safetensors": ("mnist_gan", networks.mnist_generator),
+    "dcgan_generator.safetensors": ("convolution", dcgan_generator),
+    "conditional_generator.safetensors": ("conditions", conditional_generator),
 }
 
 
