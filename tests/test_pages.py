@@ -280,6 +280,18 @@ def test_answers_wait_and_are_remembered(chapter):
     assert chapter.locator("details.prediction:not([open])").count() == 0
 
 
+def test_a_caption_on_a_phone_is_as_wide_as_its_table(browser, site):
+    """There the rows of a table stand below each other, and its caption above them."""
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto((site / "notebooks" / "17_scaling.html").as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    wide = """() => [...document.querySelectorAll("table:has(td[data-h]) > caption")].map((caption) =>
+      caption.getBoundingClientRect().width / caption.parentElement.getBoundingClientRect().width)"""
+    shares = page.evaluate(wide)
+    assert shares and min(shares) > 0.95, shares
+    page.close()
+
+
 def test_print_shows_every_answer(chapter):
     chapter.emulate_media(media="print")
     heights = chapter.evaluate("""() => [...document.querySelectorAll("details:is(.prediction, .solution)")].map((box) =>
