@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from ganlib.shipped import shipped_weights
+from ganlib.shipped import shipped_network
 from ganlib.types import Images, Labels, Latents, Logits
 
 
@@ -124,8 +124,4 @@ def conditional_generator() -> ConditionalGenerator:
     Raises:
         ValueError: the file's sum is another one.
     """
-    weights = shipped_weights("conditional_generator.safetensors")
-    with torch.device("meta"):  # no weights of its own: torch's random generator is left alone
-        G = ConditionalGenerator()
-    G.load_state_dict({name: w.float() if w.is_floating_point() else w for name, w in weights.items()}, assign=True)
-    return G.eval()
+    return shipped_network("conditional_generator.safetensors", ConditionalGenerator)

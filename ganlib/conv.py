@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
-import torch
 from torch import nn
 
 from ganlib.networks import MLPDiscriminator, MLPGenerator
-from ganlib.shipped import shipped_weights
+from ganlib.shipped import shipped_network
 
 
 def transposed(channels: int, out: int, kernel: int = 4) -> nn.Module:
@@ -147,8 +146,4 @@ def dcgan_generator() -> DCGANGenerator:
     Raises:
         ValueError: the file's sum is another one.
     """
-    weights = shipped_weights("dcgan_generator.safetensors")
-    with torch.device("meta"):  # no weights of its own: torch's random generator is left alone
-        G = DCGANGenerator()
-    G.load_state_dict({name: w.float() if w.is_floating_point() else w for name, w in weights.items()}, assign=True)
-    return G.eval()
+    return shipped_network("dcgan_generator.safetensors", DCGANGenerator)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ganlib.arguments import as_values, whole
 from ganlib.data import to_float
-from ganlib.shipped import shipped_weights
+from ganlib.shipped import shipped_network
 from ganlib.types import Array, Features, Images
 
 
@@ -58,11 +58,7 @@ def digit_classifier() -> DigitClassifier:
     Raises:
         ValueError: the file's sum is another one.
     """
-    weights = {name: weight.float() for name, weight in shipped_weights("digit_classifier.safetensors").items()}
-    with torch.device("meta"):  # no weights of its own: torch's random generator is left alone
-        classifier = DigitClassifier()
-    classifier.load_state_dict(weights, assign=True)
-    return classifier.eval()
+    return shipped_network("digit_classifier.safetensors", DigitClassifier)
 
 
 def classify(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ganlib.arguments import seeded, whole
-from ganlib.shipped import shipped_weights
+from ganlib.shipped import shipped_network
 from ganlib.types import Images, Latents, Logits, Samples
 
 
@@ -92,11 +92,7 @@ def mnist_generator() -> MLPGenerator:
     Raises:
         ValueError: the file's sum is another one.
     """
-    weights = shipped_weights("mnist_generator.safetensors")
-    with torch.device("meta"):  # no weights of its own: torch's random generator is left alone
-        G = MLPGenerator()
-    G.load_state_dict({name: w.float() if w.is_floating_point() else w for name, w in weights.items()}, assign=True)
-    return G.eval()
+    return shipped_network("mnist_generator.safetensors", MLPGenerator)
 
 
 class InBfloat16(nn.Module):

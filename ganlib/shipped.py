@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from importlib.resources import files
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 
 def shipped_weights(name: str) -> dict[str, Tensor]:
@@ -25,3 +27,18 @@ def shipped_weights(name: str) -> dict[str, Tensor]:
     if found != expected:
         raise ValueError(f"{name} has SHA-256 {found}, expected {expected}: reinstall ganlib.")
     return load(content)
+
+
+def shipped_network(name: str, make: Callable[[], nn.Module]) -> nn.Module:
+    """What `make` returns, with the weights of ``weights/NAME`` in float32, in evaluation mode on the CPU.
+
+    Torch's random generator is left alone: the network has no weights of its own before these.
+
+    Raises:
+        ValueError: as :func:`shipped_weights`.
+    """
+    weights = shipped_weights(name)
+    with torch.device("meta"):
+        network = make()
+    network.load_state_dict({key: w.float() if w.is_floating_point() else w for key, w in weights.items()}, assign=True)
+    return network.eval()

@@ -253,6 +253,7 @@ ELSEWHERE = {
         for name in ("transposed", "resized", "shuffled", "divided", "faster_convolutions")
     },
     "networks.in_bfloat16": "takes a network; tests/test_networks.py",
+    "shipped.shipped_network": "takes a function that makes a network; tests/test_networks.py",
     **{
         f"taming.{name}": "takes a network or its optimiser; tests/test_taming.py"
         for name in ("clip_weights", "normalise_spectra")
