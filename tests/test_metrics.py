@@ -188,6 +188,9 @@ CALLS = {
     "select_sigma": lambda a, b: metrics.select_sigma(a, b, [0.3, 1.0]),
     "squared_distances": metrics.squared_distances,
     "check_features": lambda a, b: metrics.check_features(2, a=a, b=b),
+    "power_spectrum": lambda a, b: metrics.power_spectrum(a.reshape(15, 1, 2, 2)),
+    "radial_spectrum": lambda a, b: metrics.radial_spectrum(a.reshape(15, 1, 2, 2)),
+    "spectral_distance": lambda a, b: metrics.spectral_distance(a.reshape(15, 1, 2, 2), b.reshape(15, 1, 2, 2)),
 }
 
 

@@ -195,7 +195,8 @@ def cost(browser, url):
     page.add_init_script("""window.moved = 0; new PerformanceObserver((list) => {
       for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.moved += entry.value;
     }).observe({ type: "layout-shift", buffered: true });""")
-    page.goto(url, wait_until="networkidle")
+    page.goto(url)  # loaded whole: idle it may be before that
+    page.wait_for_load_state("networkidle")
     first = dict(sizes)
     page.evaluate("""async () => {
       for (const picture of document.querySelectorAll("img[loading=lazy]")) picture.loading = "eager";
