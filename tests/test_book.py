@@ -99,6 +99,8 @@ def small_book(folder, cells):
     shutil.copytree(ROOT / "book" / "_templates", folder / "book" / "_templates")
     shutil.copy(ROOT / "book" / "references.bib", folder / "book")
     shutil.copy(ROOT / "_config.yml", folder)
+    (folder / "tools").mkdir()
+    shutil.copy(ROOT / "tools" / "repository.py", folder / "tools")
     (folder / "ganlib" / "results").mkdir(parents=True)
     (folder / "ganlib" / "results" / "trial.json").write_text('{"scores": [0.5, 0.12345]}')
     (folder / "_toc.yml").write_text("format: jb-book\nroot: page\n")
