@@ -152,10 +152,6 @@ def test_pages_from_a_folder_on_a_phone(browser, site):
 
 # --- what a page costs, and what it does
 
-# One page carries more until its pictures are drawn as lines: the thirty figures of chapter 9.
-HEAVIER = {
-    "09_reading_runs": {"whole": 1_500_000},
-}
 FIRST, WHOLE, REQUESTS, SHIFT = 300_000, 1_000_000, 8, 0.05  # bytes before scrolling and after, compressed; requests; layout
 
 
@@ -217,7 +213,7 @@ def test_pages_cost_little(browser, site, compressed):
     over = {}
     for path in html_pages(site):
         found = cost(browser, f"{compressed}/{path.relative_to(site)}")
-        limits = {"first": FIRST, "requests": REQUESTS, "whole": WHOLE, "moved": SHIFT, **HEAVIER.get(path.stem, {})}
+        limits = {"first": FIRST, "requests": REQUESTS, "whole": WHOLE, "moved": SHIFT}
         over[path.stem] = {name: found[name] for name, limit in limits.items() if found[name] > limit}
     assert {name: found for name, found in over.items() if found} == {}
 

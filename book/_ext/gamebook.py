@@ -5,17 +5,18 @@
 * Such figures are transparent and drawn in mid-tones: the class ``dark-light`` keeps the theme from laying a pale card
   under them on dark pages.
 * ``{result}`NAME path.to.number format``` prints a recorded number of ``ganlib/results/NAME.json``.
-* A chapter bears the number in its file's name, whichever others stand before it in the table of contents.
+* A chapter bears the number in its file's name, whichever others stand before it in the table of contents, and so do its
+  figures; those of other pages have none.
 * On the page of the library a signature reads as it is written in the source, with the names of ``ganlib.types`` linked.
 """
 
 import ast
 import inspect
 import json
+import runpy
 import textwrap
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from docutils import nodes
 from route import chapter_number
@@ -29,7 +30,8 @@ from sphinx.util.nodes import make_refnode
 from sphinx_external_toc.collectors import TocTreeCollectorWithStyles as Collector
 
 logger = logging.getLogger(__name__)
-RESULTS = Path(__file__).parents[2] / "ganlib" / "results"
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "ganlib" / "results"
 
 
 def shown_outputs(cell: dict[str, Any]) -> list[dict[str, Any]]:
@@ -117,9 +119,9 @@ class ResultRole(SphinxRole):
 
 
 def set_site_address(app: Sphinx, config: Config) -> None:
-    """Pages of github.com/OWNER/REPO lie at OWNER.github.io/REPO: one address in the configuration is enough."""
-    owner, _, repository = urlsplit(config.html_theme_options["repository_url"]).path.strip("/").partition("/")
-    config.ogp_site_url = config.html_baseurl = f"https://{owner}.github.io/{repository}/"
+    """One address in the configuration is enough: the site's follows from the repository's."""
+    site_url = runpy.run_path(str(ROOT / "tools" / "repository.py"))["site_url"]
+    config.ogp_site_url = config.html_baseurl = site_url(config.html_theme_options["repository_url"])
 
 
 def written_signature(app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str, returns: str) -> Any:
@@ -159,9 +161,10 @@ def labels_are_anchors(app: Sphinx, env: BuildEnvironment) -> None:
 def number_chapters_by_file(app: Sphinx) -> None:
     """Lets Sphinx number the sections as it does, then puts the file's number in place of the first one.
 
-    Numbers of theorems and figures are derived from these afterwards.
+    Numbers of theorems and figures are derived from these afterwards. A chapter without numbered sections counts its own
+    figures, 0.1 and so on; figures of other pages bear no number.
     """
-    counted = Collector.assign_section_numbers
+    counted, counted_figures = Collector.assign_section_numbers, Collector.assign_figure_numbers
     if hasattr(counted, "by_file"):  # a second build in one process
         return
 
@@ -178,8 +181,18 @@ def number_chapters_by_file(app: Sphinx) -> None:
                         numbered["secnumber"] = [first, *numbered["secnumber"][1:]]
         return [name for name, numbers in env.toc_secnumbers.items() if numbers != before.get(name)]
 
+    def assign_figure_numbers(self: Collector, env: BuildEnvironment) -> list[str]:
+        rewritten = counted_figures(self, env)
+        for name, kinds in env.toc_fignumbers.items():
+            if not env.toc_secnumbers.get(name) and "figure" in kinds:
+                chapter, figures = chapter_number(name), kinds.pop("figure")
+                if chapter is not None:
+                    kinds["figure"] = {anchor: (chapter, place) for place, anchor in enumerate(figures, 1)}
+        return rewritten
+
     assign_section_numbers.by_file = True
     Collector.assign_section_numbers = assign_section_numbers
+    Collector.assign_figure_numbers = assign_figure_numbers
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
