@@ -42,7 +42,7 @@ def drawn_moves(n: int, dice: torch.Generator | None = None) -> Tensor:
     return torch.stack([cos, -sin, pixel * across, sin, cos, pixel * down], dim=1).view(n, 2, 3)
 
 
-def moved(images: Tensor, maps: Tensor) -> Tensor:
+def displaced(images: Tensor, maps: Tensor) -> Tensor:
     """Images (n, 1, 28, 28) in [-1, 1] under `maps`; what comes in from outside is background."""
     grid = affine_grid(maps.to(images.dtype), list(images.shape), align_corners=False)
     return grid_sample(images + 1, grid, align_corners=False) - 1
@@ -60,7 +60,7 @@ class MovedGenerator(nn.Module):
 
     def forward(self, z: Tensor, maps: Tensor | None = None) -> Tensor:
         fakes = self.G(z)
-        return fakes if maps is None else moved(fakes, drawn_moves(len(z)) if self.own else maps)
+        return fakes if maps is None else displaced(fakes, drawn_moves(len(z)) if self.own else maps)
 
 
 class UnmovedDiscriminator(nn.Module):
@@ -80,7 +80,7 @@ def shown(images: Tensor, way: str, seed: int) -> Iterator[Any]:
     for reals in data.batches(images, BATCH, seed):
         if way in ("each its own", "paired"):
             maps = drawn_moves(len(reals), dice)
-            yield moved(reals, maps), maps
+            yield displaced(reals, maps), maps
         else:
             yield reals
 
@@ -102,7 +102,7 @@ def verdicts(run: training.Run, seen: Tensor, held: Tensor, way: str) -> dict[st
     G, D, dice = bench.plain(run.G.G), bench.plain(run.D.D), torch.Generator().manual_seed(7)
     sets = {"seen": seen, "held": held, "fake": G(G.sample_z(len(held), dice))}
     if way in ("each its own", "paired"):
-        sets = {name: moved(images, drawn_moves(len(images), dice)) for name, images in sets.items()}
+        sets = {name: displaced(images, drawn_moves(len(images), dice)) for name, images in sets.items()}
     return {name: D(images).mean().item() for name, images in sets.items()}
 
 
@@ -129,7 +129,17 @@ def main(seed: int = 0, way: str = "paired", rounds: int = ROUNDS, progress: boo
     return {"along": along, "seconds": round(time.process_time() - begun - aside, 1)}
 
 
-USES = (penalty_of, drawn_moves, moved, MovedGenerator, UnmovedDiscriminator, shown, begin, verdicts, regularisers.r1_and_r2)
+USES = (
+    penalty_of,
+    drawn_moves,
+    displaced,
+    MovedGenerator,
+    UnmovedDiscriminator,
+    shown,
+    begin,
+    verdicts,
+    regularisers.r1_and_r2,
+)
 USES += (convolution_pair.begin, *convolution_pair.USES, f"numbers = {MOVES, FEW, BATCH, LOOK, GAMMA}")
 
 

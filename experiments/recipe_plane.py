@@ -66,7 +66,9 @@ def squared_slope(recipe: Recipe, weights: Tensor, x: Tensor, logits: Tensor, di
     return ((there - logits) / recipe.step).square().mean(dim=1)
 
 
-def loss_of_D(recipe: Recipe, weights: Tensor, reals: Tensor, fakes: Tensor, turn: int, dice: list[torch.Generator]) -> Tensor:
+def penalised_loss(
+    recipe: Recipe, weights: Tensor, reals: Tensor, fakes: Tensor, turn: int, dice: list[torch.Generator]
+) -> Tensor:
     """(seeds,), in D's turn number `turn`, counted from 0."""
     reals, fakes = reals.detach().requires_grad_(), fakes.detach().requires_grad_()
     r, f = (remedies_pair.judge(recipe.setting(), weights, x) for x in (reals, fakes))
@@ -87,7 +89,7 @@ def play(
     for turn, (reals, z) in enumerate(itertools.islice(remedies.chance(task, seeds, dtype), rounds)):
         share, weights = bench.falling(turn, rounds, start=0.5), D.weights.detach().requires_grad_()
         fakes = remedies_pair.generate(setting, G.weights, z[0])
-        (gradient,) = torch.autograd.grad(loss_of_D(recipe, weights, reals, fakes, turn, dice).sum(), weights)
+        (gradient,) = torch.autograd.grad(penalised_loss(recipe, weights, reals, fakes, turn, dice).sum(), weights)
         D = remedies_pair.adam(D, gradient, share * LR_D)
         G = remedies_pair.turn_of_G(setting, G, D, reals, z[1], share)
         yield G, D
@@ -121,7 +123,7 @@ def main(
 def kept(name: str, task: str, **changes) -> dict:
     """``main`` of all seeds in a row, or what it returned when that row was last finished."""
     numbers = {"seeds": list(range(SEEDS)), "name": name, "task": task, "rounds": ROUNDS, "looks": LOOKS} | changes
-    uses = (play, loss_of_D, squared_slope, Recipe, remedies.chance, remedies.look, remedies_pair, mixtures, bench.falling)
+    uses = (play, penalised_loss, squared_slope, Recipe, remedies.chance, remedies.look, remedies_pair, mixtures, bench.falling)
     told = f"numbers = {ROWS[name], remedies.TASKS[task].std, remedies.BATCH, remedies.BLOCK}"
     return bench.kept(f"recipe_plane {task} {name}", main, numbers, (*uses, told))
 

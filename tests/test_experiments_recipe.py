@@ -39,7 +39,7 @@ def test_losses_are_those_of_the_library(name):
     _, D = remedies_pair.pair(recipe.setting(), [3], torch.float64)
     weights = D.weights.clone().requires_grad_()
     reals, fakes = torch.randn(2, 1, 16, 2, dtype=torch.float64)
-    ours = plane.loss_of_D(recipe, weights, reals, fakes, 0, []).sum()
+    ours = plane.penalised_loss(recipe, weights, reals, fakes, 0, []).sum()
 
     def judge(x):
         return remedies_pair.judge(recipe.setting(), weights, x[None])[0]
@@ -57,8 +57,8 @@ def test_a_lazy_penalty_comes_in_every_kth_turn_k_times_as_strong():
     full, lazy, bare = (plane.ROWS[name] for name in ("paired, R1, R2", "every 4", "paired"))
     _, D = remedies_pair.pair(full.setting(), [3], torch.float64)
     reals, fakes = torch.randn(2, 1, 16, 2, dtype=torch.float64)
-    always, never = (plane.loss_of_D(recipe, D.weights, reals, fakes, 0, []).item() for recipe in (full, bare))
-    found = [plane.loss_of_D(lazy, D.weights, reals, fakes, turn, []).item() - never for turn in range(6)]
+    always, never = (plane.penalised_loss(recipe, D.weights, reals, fakes, 0, []).item() for recipe in (full, bare))
+    found = [plane.penalised_loss(lazy, D.weights, reals, fakes, turn, []).item() - never for turn in range(6)]
     assert found == pytest.approx([4 * (always - never), 0, 0, 0, 4 * (always - never), 0], abs=1e-12)
 
 
@@ -93,19 +93,19 @@ def test_moves_are_bounded_and_leave_the_background():
     assert 2.9 < (maps[:, :, 2] * 14).abs().max() <= 3.001
     same = torch.eye(2, 3).expand(5, -1, -1)
     images = data.to_float(data.digits("test").images[:5])
-    torch.testing.assert_close(limited.moved(images, same), images, rtol=0, atol=1e-5)
+    torch.testing.assert_close(limited.displaced(images, same), images, rtol=0, atol=1e-5)
     black = torch.full((5, 1, 28, 28), -1.0)
-    assert torch.equal(limited.moved(black, maps[:5]), black)
+    assert torch.equal(limited.displaced(black, maps[:5]), black)
 
 
 def test_the_fake_of_a_pair_makes_the_move_of_its_real():
     images = data.digits("test").images
     reals, maps = next(limited.shown(images, "paired", 0))
-    assert torch.equal(reals, limited.moved(next(data.batches(images, limited.BATCH, 0)), maps))
+    assert torch.equal(reals, limited.displaced(next(data.batches(images, limited.BATCH, 0)), maps))
     run, other = limited.begin(0, "paired"), limited.begin(0, "each its own")
     z = run.G.sample_z(len(reals))
-    torch.testing.assert_close(run.G(z, maps), limited.moved(run.G(z), maps))
-    assert (other.G(z, maps) - limited.moved(other.G(z), maps)).abs().max() > 0.1
+    torch.testing.assert_close(run.G(z, maps), limited.displaced(run.G(z), maps))
+    assert (other.G(z, maps) - limited.displaced(other.G(z), maps)).abs().max() > 0.1
     assert isinstance(next(limited.shown(images, "plain", 0)), torch.Tensor)
     training.discriminator_step(run, reals, objectives.relativistic, given=(maps,))  # the loop takes it as it is
 
