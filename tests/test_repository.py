@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "objectives": {"types"},
     "penalties": {"types", "arguments"},
     "shipped": set(),
-    "conditional": {"types", "conv", "shipped"},
+    "conditional": {"types", "shipped"},
     "information": {"types", "conv"},
     "latents": {"arguments", "metrics", "types"},
     "modulation": {"types"},
