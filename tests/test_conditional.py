@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ganlib import conditional, data, eye, networks, objectives, record, training
+from ganlib import conditional, conv, data, eye, networks, objectives, record, training
 from ganlib.export import shipped_export
 
 CHECKED = pytest.mark.usefixtures("unchecked")
@@ -44,6 +44,21 @@ def test_the_label_is_appended():
     images = torch.randn(5, 1, 2, 2)
     seen = torch.cat([images.flatten(1), nn.functional.one_hot(labels, 4).float()], dim=1)
     assert torch.equal(D(images, labels), D.layers(seen)[:, 0])
+
+
+def test_the_convolutional_pair_is_chapter_15s_told_a_label():
+    """G: a label behind z, then the layers of its G. D: the layers of its D up to the last, and the projection."""
+    torch.manual_seed(0)
+    G, D = conditional.ConvConditionalGenerator(3, 4, (1, 8, 8)), conditional.ConvProjectionDiscriminator((1, 8, 8), 4)
+    torch.manual_seed(0)
+    plain_G, plain_D = conv.DCGANGenerator(7, image_shape=(1, 8, 8)), conv.DCGANDiscriminator((1, 8, 8))
+    z, labels = G.sample_z(5), torch.tensor([0, 3, 1, 2, 3])
+    images = G.eval()(z, labels)
+    assert torch.equal(images, plain_G.eval()(torch.cat([z, nn.functional.one_hot(labels, 4).float()], dim=1)))
+    assert torch.equal(D(images, labels), plain_D(images))  # V is 0
+    nn.init.normal_(D.V.weight)
+    with_label = plain_D(images) + (D.V.weight[labels] * plain_D.layers[:-1](images)).sum(dim=1)
+    assert (D(images, labels) - with_label).abs().max() < 1e-6
 
 
 def test_latents_of_a_seed_are_one_and_standard_normal():

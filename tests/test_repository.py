@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "objectives": {"types"},
     "penalties": {"types", "arguments"},
     "shipped": set(),
-    "conditional": {"types", "shipped"},
+    "conditional": {"types", "conv", "shipped"},
     "information": {"types", "conv"},
     "latents": {"arguments", "metrics", "types"},
     "modulation": {"types"},
