@@ -49,7 +49,7 @@ def refreshed_with_labels(G_ema: nn.Module, seed: int = 2) -> nn.Module:
     """As ``bench.refreshed``, for a G that is told a class: statistics measured on 20,000 latents, all classes alike."""
     G, dice = copy.deepcopy(bench.plain(G_ema)), torch.Generator().manual_seed(seed)
     for layer in G.modules():
-        if isinstance(layer, nn.BatchNorm1d):
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
             layer.reset_running_stats()
             layer.momentum = None  # a plain mean
     G.train()

@@ -1,4 +1,4 @@
-"""Networks that are told a class: a generator, and two discriminators, one by concatenation and one by projection."""
+"""Networks that are told a class: by concatenation, by projection, and chapter 15's pair by projection."""
 
 from collections.abc import Sequence
 from math import prod
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
+from ganlib.conv import DCGANDiscriminator, DCGANGenerator
 from ganlib.shipped import shipped_network
 from ganlib.types import Images, Labels, Latents, Logits
 
@@ -115,6 +116,50 @@ class ProjectionDiscriminator(nn.Module):
         return self.psi(phi).squeeze(1) + (self.V(labels) * phi).sum(dim=1)
 
 
+class ConvConditionalGenerator(nn.Module):
+    """(z, label) -> image: the label, one-hot, is appended to z; then chapter 15's layers. Introduced in chapter 16.
+
+    Args:
+        z_dim: length of z.
+        classes: number of classes.
+        image_shape: (channel, height, width) of the images made, in [-1, 1].
+
+    Raises:
+        ValueError: the sides of image_shape cannot be divided by four.
+    """
+
+    def __init__(self, z_dim: int = 64, classes: int = 10, image_shape: Sequence[int] = (1, 28, 28)) -> None:
+        super().__init__()
+        self.z_dim, self.classes, self.image_shape = z_dim, classes, tuple(image_shape)
+        self.layers = DCGANGenerator(z_dim + classes, image_shape=image_shape).layers
+
+    forward = ConditionalGenerator.forward
+    sample_z = ConditionalGenerator.sample_z
+
+
+class ConvProjectionDiscriminator(nn.Module):
+    """(image, label) -> logit = psi(phi) + <V_label, phi>; phi is what the last layer of chapter 15's D reads, psi that layer.
+
+    Introduced in chapter 16.
+
+    Args:
+        image_shape: (channel, height, width) of the images judged.
+        classes: number of classes.
+
+    Raises:
+        ValueError: the sides of image_shape cannot be divided by four.
+    """
+
+    def __init__(self, image_shape: Sequence[int] = (1, 28, 28), classes: int = 10) -> None:
+        super().__init__()
+        layers = DCGANDiscriminator(image_shape).layers
+        self.phi, self.psi = layers[:-1], layers[-1]
+        self.V = nn.Embedding(classes, self.psi.in_features)
+        nn.init.zeros_(self.V.weight)
+
+    forward = ProjectionDiscriminator.forward
+
+
 def conditional_generator() -> ConditionalGenerator:
     """Chapter 16's averaged generator, projection, seed 0, in evaluation mode on the CPU; results/conditions.json scores it.
 
@@ -125,3 +170,14 @@ def conditional_generator() -> ConditionalGenerator:
         ValueError: the file's sum is another one.
     """
     return shipped_network("conditional_generator.safetensors", ConditionalGenerator)
+
+
+def conv_conditional_generator() -> ConvConditionalGenerator:
+    """Chapter 16's averaged convolutional generator of seed 0, in evaluation mode on the CPU; results/conditions_pair.json.
+
+    The file and its precision are as those of :func:`conditional_generator`.
+
+    Raises:
+        ValueError: the file's sum is another one.
+    """
+    return shipped_network("conv_conditional_generator.safetensors", ConvConditionalGenerator)

@@ -1,49 +1,38 @@
 """InfoGAN: a generator some of whose inputs are codes, and the network Q that reads them off its images."""
 
 from collections.abc import Sequence
-from math import prod
 
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, one_hot
 
+from ganlib.conv import DCGANDiscriminator, DCGANGenerator
 from ganlib.types import Images, Latents, Samples, Scalar
 
 
 class InfoGenerator(nn.Module):
     """z -> image, where z = (a one-hot code, numbers in [-1, 1], noise); ``Q`` guesses code and numbers from the image.
 
-    Q is a part of G, so that G's optimiser moves it, too. Introduced in chapter 16.
+    G has the layers of chapter 15's G, Q those of its D with another last layer. Q is a part of G, so that G's optimiser moves
+    it, too. Introduced in chapter 16.
 
     Args:
         codes: values of the one-hot code.
         numbers: continuous codes.
         noise: length of what Q need not read.
-        widths: units of the hidden layers.
-        q_widths: units of Q's hidden layers.
         image_shape: (channel, height, width) of the images made, in [-1, 1].
+
+    Raises:
+        ValueError: the sides of image_shape cannot be divided by four.
     """
 
-    def __init__(
-        self,
-        codes: int = 10,
-        numbers: int = 2,
-        noise: int = 52,
-        widths: Sequence[int] = (128, 256),
-        q_widths: Sequence[int] = (256, 128),
-        image_shape: Sequence[int] = (1, 28, 28),
-    ) -> None:
+    def __init__(self, codes: int = 10, numbers: int = 2, noise: int = 52, image_shape: Sequence[int] = (1, 28, 28)) -> None:
         super().__init__()
         self.codes, self.numbers, self.noise = codes, numbers, noise
         self.image_shape = tuple(image_shape)
-        layers = [nn.Linear(codes + numbers + noise, widths[0]), nn.LeakyReLU(0.2)]
-        for narrow, wide in zip(widths, widths[1:]):
-            layers += [nn.Linear(narrow, wide), nn.BatchNorm1d(wide), nn.LeakyReLU(0.2)]
-        self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], prod(image_shape)), nn.Tanh())
-        sizes, reads = [prod(image_shape), *q_widths], [nn.Flatten()]
-        for wide, narrow in zip(sizes, sizes[1:]):
-            reads += [nn.Linear(wide, narrow), nn.LeakyReLU(0.2)]
-        self.Q = nn.Sequential(*reads, nn.Linear(sizes[-1], codes + numbers))
+        self.layers = DCGANGenerator(codes + numbers + noise, image_shape=image_shape).layers
+        self.Q = DCGANDiscriminator(image_shape).layers
+        self.Q[-1] = nn.Linear(self.Q[-1].in_features, codes + numbers)
 
     def forward(self, z: Latents) -> Images:
         return self.layers(z).unflatten(1, self.image_shape)

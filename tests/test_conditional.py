@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ganlib import conditional, data, eye, networks, objectives, record, training
+from ganlib import conditional, conv, data, eye, networks, objectives, record, training
 from ganlib.export import shipped_export
 
 CHECKED = pytest.mark.usefixtures("unchecked")
@@ -44,6 +44,21 @@ def test_the_label_is_appended():
     images = torch.randn(5, 1, 2, 2)
     seen = torch.cat([images.flatten(1), nn.functional.one_hot(labels, 4).float()], dim=1)
     assert torch.equal(D(images, labels), D.layers(seen)[:, 0])
+
+
+def test_the_convolutional_pair_is_chapter_15s_told_a_label():
+    """G: a label behind z, then the layers of its G. D: the layers of its D up to the last, and the projection."""
+    torch.manual_seed(0)
+    G, D = conditional.ConvConditionalGenerator(3, 4, (1, 8, 8)), conditional.ConvProjectionDiscriminator((1, 8, 8), 4)
+    torch.manual_seed(0)
+    plain_G, plain_D = conv.DCGANGenerator(7, image_shape=(1, 8, 8)), conv.DCGANDiscriminator((1, 8, 8))
+    z, labels = G.sample_z(5), torch.tensor([0, 3, 1, 2, 3])
+    images = G.eval()(z, labels)
+    assert torch.equal(images, plain_G.eval()(torch.cat([z, nn.functional.one_hot(labels, 4).float()], dim=1)))
+    assert torch.equal(D(images, labels), plain_D(images))  # V is 0
+    nn.init.normal_(D.V.weight)
+    with_label = plain_D(images) + (D.V.weight[labels] * plain_D.layers[:-1](images)).sum(dim=1)
+    assert (D(images, labels) - with_label).abs().max() < 1e-6
 
 
 def test_latents_of_a_seed_are_one_and_standard_normal():
@@ -86,13 +101,21 @@ def test_a_pair_learns_which_label_is_which(D):
     assert ((drawn.flatten() > 0) == (torch.arange(200) % 2 == 1)).double().mean() > 0.95
 
 
-def test_the_shipped_generator_obeys():
+SHIPPED = {
+    "conditions": (conditional.conditional_generator, lambda run: run["way"] == "projection"),
+    "conditions_pair": (conditional.conv_conditional_generator, lambda run: True),
+}
+
+
+@pytest.mark.parametrize("experiment", SHIPPED)
+def test_the_shipped_generator_obeys(experiment):
     """As recorded, in half precision; the eye's own error is half a percent."""
-    G, labels = conditional.conditional_generator(), torch.arange(2_000) % 10
+    make, is_its_own = SHIPPED[experiment]
+    G, labels = make(), torch.arange(2_000) % 10
     assert not G.training and all(weight.dtype == torch.float32 for weight in G.parameters())
     read = eye.classify(eye.digit_classifier(), networks.sample(G, 2_000, 1, labels))[1].argmax(dim=1)
     agreement = (read == labels).double().mean().item()
-    (recorded,) = [r for r in record.read("conditions")["runs"] if (r["way"], r["seed"]) == ("projection", 0)]
+    (recorded,) = [run for run in record.read(experiment)["runs"] if is_its_own(run) and run["seed"] == 0]
     assert agreement >= 0.97 and agreement == pytest.approx(recorded["agreement"], abs=0.01)
 
 

@@ -13,7 +13,7 @@ CHECKED = pytest.mark.usefixtures("unchecked")
 
 def info_generator():
     torch.manual_seed(0)
-    return information.InfoGenerator(5, 2, 3, (8, 6), (7,), (1, 2, 2))
+    return information.InfoGenerator(5, 2, 3, (1, 4, 4))
 
 
 def test_a_latent_is_code_numbers_and_noise():
@@ -23,7 +23,7 @@ def test_a_latent_is_code_numbers_and_noise():
     assert (code.sum(dim=1) == 1).all() and set(code.unique().tolist()) == {0, 1}
     assert (code.mean(dim=0) - 0.2).abs().max() < 0.03
     assert numbers.abs().max() <= 1 and abs(numbers.var() - 1 / 3) < 0.02 and abs(noise.var() - 1) < 0.05
-    assert G(z[:4]).shape == (4, 1, 2, 2)
+    assert G(z[:4]).shape == (4, 1, 4, 4)
 
 
 class Answers(nn.Module):
@@ -42,7 +42,7 @@ def test_the_code_loss_is_the_surprise_and_the_squares():
     """A Q that knows is not surprised; one that does not care is by log 5; numbers cost their squared error."""
     G = info_generator()
     z = G.sample_z(40)
-    fakes, reals = G(z), torch.zeros(40, 1, 2, 2)
+    fakes, reals = G(z), torch.zeros(40, 1, 4, 4)
     knows = torch.cat([50 * z[:, :5], z[:, 5:7]], dim=1)
     G.Q = Answers(knows)
     assert information.code_loss(G, z, reals, fakes) < 1e-6
@@ -55,7 +55,7 @@ def test_the_code_loss_is_the_surprise_and_the_squares():
 def test_the_code_loss_moves_g_and_q():
     G = info_generator()
     z = G.sample_z(8)
-    information.code_loss(G, z, torch.zeros(8, 1, 2, 2), G(z)).backward()
+    information.code_loss(G, z, torch.zeros(8, 1, 4, 4), G(z)).backward()
     assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in G.Q.parameters())
     assert G.layers[0].weight.grad.abs().sum() > 0
 

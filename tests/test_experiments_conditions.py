@@ -7,6 +7,8 @@ import json
 import bench
 import codes
 import conditions
+import conditions_pair
+import convolution_pair
 import digits
 import pytest
 import strokes
@@ -26,6 +28,7 @@ def small(monkeypatch, tmp_path):
     for experiment in (conditions, codes, styles):
         monkeypatch.setitem(experiment.RECIPE, "samples", SAMPLES)
     monkeypatch.setitem(conditions.READER, "images", SAMPLES)
+    monkeypatch.setattr(conditions_pair, "SAMPLES", SAMPLES)
     for cached in (digits.seen, digits.floor):
         cached.cache_clear()
     yield
@@ -124,6 +127,27 @@ def test_a_run_is_scored_and_kept_and_a_record_is_written_of_it(experiment, smal
     assert written["runs"] == [run] and written["configuration"]["rounds"] == 3
 
 
+def test_a_run_of_the_convolutional_pair_lasts_its_seconds(small, tmp_path):
+    run = conditions_pair.kept(seed=1, seconds=0.5)
+    assert run["seed"] == 1 and 0.5 <= run["seconds"] < 5 and 0 <= run["agreement"] <= 1
+    assert conditions_pair.kept(seed=1, seconds=0.5) == run
+    written = json.loads(conditions_pair.write_record([run], "trial", tmp_path).read_text())
+    assert written["runs"] == [run] and len(written["opening"]["loss_D"]) == conditions_pair.OPENING
+
+
+def test_the_record_of_the_convolutional_pair_is_whole():
+    """Both seeds by the recipe of chapter 15, and both obey and lie nearer to the data than the pair of linear layers."""
+    recorded = record.read("conditions_pair")
+    setup = recorded["configuration"]
+    assert {key: setup[key] for key in convolution_pair.RECIPE} == convolution_pair.RECIPE
+    assert setup["seconds"] == conditions_pair.SECONDS
+    assert [run["seed"] for run in recorded["runs"]] == list(range(conditions_pair.SEEDS))
+    for run in recorded["runs"]:
+        assert setup["seconds"] <= run["seconds"] < setup["seconds"] + 5 and "+" not in run["commit"]
+    linear = [run for run in record.read("conditions")["runs"] if run["way"] == "projection"]
+    assert max(r["times_floor"] for r in recorded["runs"]) < min(r["times_floor"] for r in linear)
+
+
 RECORDED = {
     conditions: (lambda: record.read("conditions"), "way", conditions.WAYS),
     codes: (lambda: record.read("codes"), None, [None]),
@@ -148,6 +172,7 @@ def test_the_record_is_whole(experiment):
 OPENINGS = {
     "conditions": conditions.opening,
     "codes": lambda: {"codes": codes.main(0, opening=codes.OPENING)},
+    "conditions_pair": lambda: {"conditions_pair": conditions_pair.main(0, opening=conditions_pair.OPENING)},
     "strokes": strokes.opening,
     "styles": styles.opening,
 }
@@ -156,7 +181,7 @@ OPENINGS = {
 @pytest.mark.parametrize("name", OPENINGS)
 def test_the_first_rounds_are_those_recorded(name, real_mnist):
     recorded = record.read(name)["opening"]
-    recorded = {"codes": recorded} if name == "codes" else recorded
+    recorded = {name: recorded} if "loss_D" in recorded else recorded
     assert recorded and all(losses["loss_D"] for losses in recorded.values())
     if real_mnist is None:
         return

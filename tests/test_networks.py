@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from ganlib import data, networks, objectives, record, shipped, training
-from ganlib.conditional import conditional_generator
+from ganlib.conditional import conditional_generator, conv_conditional_generator
 from ganlib.conv import dcgan_generator
 from ganlib.eye import DigitClassifier, classify, digit_classifier
 from ganlib.networks import MLPDiscriminator, MLPGenerator
@@ -377,6 +377,7 @@ SHIPPED = {
     "mnist_generator.safetensors": ("mnist_gan", networks.mnist_generator),
     "dcgan_generator.safetensors": ("convolution", dcgan_generator),
     "conditional_generator.safetensors": ("conditions", conditional_generator),
+    "conv_conditional_generator.safetensors": ("conditions_pair", conv_conditional_generator),
 }
 
 

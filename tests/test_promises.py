@@ -128,6 +128,7 @@ GOOD = {
     "eye.digit_classifier": {},
     "eye.classify": {"classifier": eye.digit_classifier, "images": integers(3, 1, 28, 28), "batch": always(2)},
     "conditional.conditional_generator": {},
+    "conditional.conv_conditional_generator": {},
     "latents.slerp": TWO | {"b": randn(12, 2, seed=4), "share": always(0.3)},
     "latents.ink": {"images": images(3, 1, 4, 5)},
     "latents.slant": {"images": images(3, 1, 4, 5)},
