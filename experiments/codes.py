@@ -16,6 +16,7 @@ from typing import Any
 import bench
 import digits
 import torch
+from convolution_pair import run_of
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 from tqdm.auto import tqdm
@@ -32,15 +33,8 @@ WEIGHT, OF_NUMBERS = 1.0, 0.1
 def coded_run(seed: int, double: bool = False) -> training.Run:
     """The run about to begin, its products in bfloat16; in double precision, if asked for, for an opening."""
     torch.manual_seed(seed)
-    G, D = information.InfoGenerator(), conv.DCGANDiscriminator()
-    if double:
-        bench.reset_in_double(G, D)
-        for layer in [layer for net in (G, D) for layer in net.modules() if isinstance(layer, nn.Conv2d)]:
-            layer.reset_parameters()
-    else:
-        G, D = networks.in_bfloat16(G), networks.in_bfloat16(D)
-    groups = [conv.faster_convolutions(net, lr, RECIPE["conv_times"]) for net, lr in ((G, RECIPE["lr"]), (D, RECIPE["lr_D"]))]
-    return training.Run(G, D, *(torch.optim.Adam(group, betas=(0.0, 0.99), fused=True) for group in groups))
+    rates = {name: RECIPE[name] for name in ("lr", "lr_D", "conv_times")}
+    return run_of(information.InfoGenerator(), conv.DCGANDiscriminator(), double, **rates)
 
 
 def agreement_of(codes: Tensor, labels: Tensor) -> tuple[float, list[int]]:

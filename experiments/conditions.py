@@ -17,7 +17,6 @@ import bench
 import digits
 import torch
 from safetensors.torch import load_file
-from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from tqdm.auto import tqdm
@@ -177,7 +176,7 @@ def shipped_bytes(way: str = "projection", seed: int = 0, rounds: int = ROUNDS) 
     """The averaged generator of one run in half precision, as a file."""
     settings = {"seed": seed, "way": way, "rounds": rounds}
     weights = load_file(bench.place_of(f"conditions {way} {seed}", main, settings, USES).with_suffix(".safetensors"))
-    return to_bytes({name: value.half() if value.is_floating_point() else value for name, value in weights.items()})
+    return bench.in_half(weights)
 
 
 if __name__ == "__main__":

@@ -16,10 +16,9 @@ import bench
 import conditions
 import digits
 import torch
-from convolution_pair import RECIPE, penalty_of
+from convolution_pair import RECIPE, penalty_of, run_of
 from safetensors.torch import load_file
-from safetensors.torch import save as to_bytes
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from ganlib import conditional, conv, data, networks, record, training
@@ -32,15 +31,7 @@ SHIPPED = "conv_conditional_generator"
 def begin(seed: int, double: bool = False) -> training.Run:
     """The run about to begin, its products in bfloat16; in double precision, if asked for, for an opening."""
     torch.manual_seed(seed)
-    G, D = conditional.ConvConditionalGenerator(), conditional.ConvProjectionDiscriminator()
-    if double:
-        bench.reset_in_double(G, D)
-        for layer in [layer for net in (G, D) for layer in net.modules() if isinstance(layer, nn.Conv2d)]:
-            layer.reset_parameters()
-    else:
-        G, D = networks.in_bfloat16(G), networks.in_bfloat16(D)
-    groups = [conv.faster_convolutions(net, lr, RECIPE["conv_times"]) for net, lr in ((G, RECIPE["lr"]), (D, RECIPE["lr_D"]))]
-    return training.Run(G, D, *(torch.optim.Adam(group, betas=tuple(RECIPE["betas"]), fused=True) for group in groups))
+    return run_of(conditional.ConvConditionalGenerator(), conditional.ConvProjectionDiscriminator(), double)
 
 
 def main(
@@ -99,7 +90,7 @@ def weights_to_ship(seed: int = 0) -> bytes:
     """The averaged generator of one run in half precision, as a file."""
     place = bench.place_of(f"conditions_pair {seed}", main, {"seed": seed, "seconds": SECONDS}, USES)
     weights = load_file(place.with_suffix(".safetensors"))
-    return to_bytes({name: value.half() if value.is_floating_point() else value for name, value in weights.items()})
+    return bench.in_half(weights)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ import turns
 from convolution_pair import PAIR, RECIPE, USES, begin, main, penalty_of, score, train_once
 from dcgan_usual import judge
 from safetensors.torch import load_file
-from safetensors.torch import save as to_bytes
 
 from ganlib import data, metrics, networks, record, training
 from ganlib.objectives import nonsaturating
@@ -137,10 +136,9 @@ def write_record(name: str = "convolution") -> None:
     figures |= {"known": known, "spectrum": {name: metrics.radial_spectrum(x).tolist() for name, x in spectrum.items()}}
     figures |= {"milliseconds": clocked(), "opening": opening()}
     weights = load_file(bench.place_of("convolution ours", main, {"seed": 0} | RUNS, USES).with_suffix(".safetensors"))
-    halves = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
     sizes = begin()
     figures |= {"parameters": {n: sum(w.numel() for w in getattr(sizes, n).parameters()) for n in ("G", "D")}}
-    figures |= {"sha256": bench.ship("dcgan_generator", to_bytes(halves), "convolution")}
+    figures |= {"sha256": bench.ship("dcgan_generator", bench.in_half(weights), "convolution")}
     configuration = PAIR | RECIPE | {"ours": RUNS, "usual": USUAL, "without": WITHOUT, "changed": SHORT, "changes": CHANGES}
     seconds = sum(run["seconds"] for run in [*runs, *theirs, *free, *mlp, *(run for way in short.values() for run in way)])
     record.write(

@@ -45,18 +45,27 @@ def begin(
     dense, d_dense = (PAIR["dense"], PAIR["d_dense"]) if whole else ((), ())
     G = conv.DCGANGenerator(PAIR["z_dim"], dense, PAIR["channels"], up=UPS[up])
     D = conv.DCGANDiscriminator((1, 28, 28), PAIR["d_channels"], d_dense)
-    if double:
-        bench.reset_in_double(G, D)
-        for layer in [layer for net in (G, D) for layer in net.modules()]:
-            if isinstance(layer, nn.Conv2d):
-                layer.reset_parameters()
     if narrow:
         G.apply(draw_narrow), D.apply(draw_narrow)
-    if bfloat16 and not double:
+    return run_of(G, D, double, bfloat16, conv_times=conv_times)
+
+
+def run_of(
+    G: nn.Module,
+    D: nn.Module,
+    double: bool = False,
+    bfloat16: bool = True,
+    lr: float = RECIPE["lr"],
+    lr_D: float = RECIPE["lr_D"],
+    conv_times: float = RECIPE["conv_times"],
+) -> training.Run:
+    """A run of these networks with the recipe's optimisers, products in bfloat16; in double the weights are drawn anew."""
+    if double:
+        bench.reset_in_double(G, D)
+    elif bfloat16:
         G, D = networks.in_bfloat16(G), networks.in_bfloat16(D)
-    groups = conv.faster_convolutions(G, RECIPE["lr"], conv_times), conv.faster_convolutions(D, RECIPE["lr_D"], conv_times)
-    opts = [torch.optim.Adam(group, betas=tuple(RECIPE["betas"]), fused=True) for group in groups]
-    return training.Run(G, D, *opts)
+    groups = conv.faster_convolutions(G, lr, conv_times), conv.faster_convolutions(D, lr_D, conv_times)
+    return training.Run(G, D, *(torch.optim.Adam(group, betas=tuple(RECIPE["betas"]), fused=True) for group in groups))
 
 
 def penalty_of(gamma: float = RECIPE["gamma"]) -> Penalty | None:
@@ -139,7 +148,20 @@ def main(seed: int = 0, full: bool = True, **settings: Any) -> tuple[dict[str, A
     return outcome, averaged.state_dict()
 
 
-USES = (train_once, begin, penalty_of, score, logits, with_statistics_of, draw_small, draw_narrow, judge, spectra, *digits.USES)
+USES = (
+    train_once,
+    begin,
+    run_of,
+    penalty_of,
+    score,
+    logits,
+    with_statistics_of,
+    draw_small,
+    draw_narrow,
+    judge,
+    spectra,
+    *digits.USES,
+)
 USES += (conv.DCGANGenerator, conv.DCGANDiscriminator, conv.shuffled, conv.transposed, conv.divided, conv.faster_convolutions)
 USES += (*bench.PLAYED, bench.fresh_run, bench.falling, bench.refreshed, bench.plain)
 USES += (networks.in_bfloat16, networks.InBfloat16, f"numbers = {PAIR, RECIPE}")

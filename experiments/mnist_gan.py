@@ -19,7 +19,6 @@ import bench
 import digits
 import torch
 from safetensors.torch import load_file
-from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 from usual import copy_batch_norm
@@ -177,8 +176,7 @@ def five_seeds() -> tuple[dict, dict, list[dict]]:
     figures = {"floor": least, "floors": floors, "runs": runs, "opening": opening()}
     figures |= {"memory_of_a_tenth": [run["second"]["times_floor"] for run in runs]}
     weights = load_file(weights_of(seed=0))
-    halves = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
-    figures |= {"sha256": bench.ship("mnist_generator", to_bytes(halves), "mnist_gan")}
+    figures |= {"sha256": bench.ship("mnist_generator", bench.in_half(weights), "mnist_gan")}
     defaults = {name: value.default for name, value in inspect.signature(train_once).parameters.items()}
     return defaults | RECORDED, figures, runs
 

@@ -9,7 +9,6 @@ changes the game, the penalties, or how a penalty is taken. A finished row is ke
 
 import argparse
 import itertools
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +21,6 @@ import torch
 from remedies_pair import BETAS, LR_D, LR_G, Player, Setting
 from torch import Tensor
 from torch.nn.functional import softplus
-from tqdm.auto import tqdm
 
 from ganlib import record
 
@@ -109,21 +107,27 @@ def main(
     Returns:
         "along", the scores of each seed at the rounds `looks`; "cpu_seconds" of training, looks not counted.
     """
-    seeds, recipe, along, seconds = [seed] if seeds is None else list(seeds), ROWS[name], [], 0.0
-    players, begun = play(recipe, task, seeds, rounds), time.process_time()
-    for step in tqdm(range(1, rounds + 1), desc=f"{task}, {name}", disable=not progress, mininterval=30):
-        G, _ = next(players)
-        if step in looks or step == rounds:
-            seconds += time.process_time() - begun
-            along.append({"round": step, "scores": remedies.look(recipe.setting(), G, task)})
-            begun = time.process_time()
-    return {"name": name, "task": task, "seeds": seeds, "rounds": rounds, "along": along, "cpu_seconds": round(seconds, 1)}
+    seeds, recipe = [seed] if seeds is None else list(seeds), ROWS[name]
+    players, told = play(recipe, task, seeds, rounds), f"{task}, {name}" * progress
+    seen = remedies.followed(players, rounds, looks, lambda G: remedies.look(recipe.setting(), G, task), told)
+    return {"name": name, "task": task, "seeds": seeds, "rounds": rounds} | seen
 
 
 def kept(name: str, task: str, **changes) -> dict:
     """``main`` of all seeds in a row, or what it returned when that row was last finished."""
     numbers = {"seeds": list(range(SEEDS)), "name": name, "task": task, "rounds": ROUNDS, "looks": LOOKS} | changes
-    uses = (play, penalised_loss, squared_slope, Recipe, remedies.chance, remedies.look, remedies_pair, mixtures, bench.falling)
+    uses = (
+        play,
+        penalised_loss,
+        squared_slope,
+        Recipe,
+        remedies.chance,
+        remedies.look,
+        remedies.followed,
+        remedies_pair,
+        mixtures,
+        bench.falling,
+    )
     told = f"numbers = {ROWS[name], remedies.TASKS[task].std, remedies.BATCH, remedies.BLOCK}"
     return bench.kept(f"recipe_plane {task} {name}", main, numbers, (*uses, told))
 

@@ -20,6 +20,7 @@ from typing import Any
 import bench
 import stacked_mnist
 import torch
+from convolution_pair import run_of
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -51,14 +52,7 @@ def begin(seed: int = 0, double: bool = False) -> training.Run:
     torch.manual_seed(seed)
     G = without_normalisation(conv.DCGANGenerator(PAIR["z_dim"], PAIR["dense"], PAIR["channels"], (3, 28, 28)))
     D = conv.DCGANDiscriminator((3, 28, 28), PAIR["d_channels"], PAIR["d_dense"])
-    if double:
-        for layer in [layer for net in (G, D) for layer in net.double().modules()]:
-            if isinstance(layer, nn.Linear | nn.Conv2d):
-                layer.reset_parameters()
-    else:
-        G, D = networks.in_bfloat16(G), networks.in_bfloat16(D)
-    groups = [conv.faster_convolutions(net, RECIPE["lr"], RECIPE["conv_times"]) for net in (G, D)]
-    return training.Run(G, D, *(torch.optim.Adam(group, betas=tuple(RECIPE["betas"]), fused=True) for group in groups))
+    return run_of(G, D, double, lr=RECIPE["lr"], lr_D=RECIPE["lr"], conv_times=RECIPE["conv_times"])
 
 
 def penalty_of(r1: bool, r2: bool, difference: bool = False) -> Penalty | None:
@@ -124,7 +118,7 @@ def main(
     return {"along": along, "ended": ended, "seconds": round(time.process_time() - begun - aside, 1)}
 
 
-USES = (begin, without_normalisation, penalty_of, state_of_D, *bench.PLAYED, bench.plain, data.to_float)
+USES = (begin, run_of, without_normalisation, penalty_of, state_of_D, *bench.PLAYED, bench.plain, data.to_float)
 USES += (
     stacked_mnist.stacked,
     stacked_mnist.stacked_batches,

@@ -12,7 +12,7 @@ remedies_pair.py. A finished row is kept in experiments/runs/; an interrupted ex
 import argparse
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import bench
@@ -80,16 +80,32 @@ def main(
     Returns:
         "along", the scores of each seed at the rounds `looks`; "cpu_seconds" of training, looks not counted.
     """
-    seeds, setting, along, seconds = [seed] if seeds is None else list(seeds), SETTINGS[name], [], 0.0
-    players = play(setting, task, seeds, rounds)
-    begun = time.process_time()
-    for step in tqdm(range(1, rounds + 1), desc=f"{task}, {name}", disable=not progress, mininterval=10):
+    seeds, setting = [seed] if seeds is None else list(seeds), SETTINGS[name]
+    players, told = play(setting, task, seeds, rounds), f"{task}, {name}" * progress
+    seen = followed(players, rounds, looks, lambda G: look(setting, G, task), told)
+    return {"name": name, "task": task, "seeds": seeds, "rounds": rounds} | seen
+
+
+def followed(
+    players: Iterator[tuple[Player, Player]],
+    rounds: int,
+    looks: Sequence[int],
+    scores: Callable[[Player], list[dict]],
+    told: str,
+) -> dict:
+    """The scores of G "along", after the rounds `looks` and the last, and "cpu_seconds" of play, looks not counted.
+
+    Args:
+        told: title of the bar of progress; empty shows none.
+    """
+    along, seconds, begun = [], 0.0, time.process_time()
+    for step in tqdm(range(1, rounds + 1), desc=told, disable=not told, mininterval=10):
         G, _ = next(players)
         if step in looks or step == rounds:
             seconds += time.process_time() - begun
-            along.append({"round": step, "scores": look(setting, G, task)})
+            along.append({"round": step, "scores": scores(G)})
             begun = time.process_time()
-    return {"name": name, "task": task, "seeds": seeds, "rounds": rounds, "along": along, "cpu_seconds": round(seconds, 1)}
+    return {"along": along, "cpu_seconds": round(seconds, 1)}
 
 
 def kept(name: str, task: str, **changes) -> dict:
