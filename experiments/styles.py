@@ -8,6 +8,7 @@ still while samples are scored. A finished run is kept in experiments/runs/.
 """
 
 import argparse
+import base64
 import time
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,10 @@ ROWS = {
     "mapping and styles": {},
     "and mixing": {"mixing": 0.5},
 }
-SEEDS, ROUNDS, OPENING = 5, 2_000, 5
-RECIPE = {"batch": 64, "lr": 2e-3, "lr_D": 1e-3, "decay_from": 0.25, "decay_to": 0.2, "ema_share": 0.2, "samples": 10_000}
+SEEDS, ROUNDS, OPENING = 5, 8_000, 5
+RECIPE = {"batch": 64, "lr": 2e-3, "lr_D": 1e-3, "decay_from": 0.4, "decay_to": 0.0, "ema_share": 0.15, "samples": 10_000}
 D_WIDTHS, PAIRS = (256, 128), 4_000
+PICTURED = ("and mixing", 0)  # the run whose mixtures are shown
 
 
 def styled_run(seed: int, row: str, double: bool = False) -> training.Run:
@@ -65,6 +67,19 @@ def crossed(G: nn.Module, pairs: int = PAIRS, seed: int = 5) -> list[dict[str, f
     return rows
 
 
+@torch.no_grad()
+def sheet(G: nn.Module) -> str:
+    """Thirty images for a picture, six a row, as bytes in base64: five samples of b, then a sample of a and its five mixtures.
+
+    The two lower layers hear a, the upper one b; the first image is black.
+    """
+    a, b = (G.mapping(G.sample_z(n, torch.Generator().manual_seed(seed))) for n, seed in ((4, 9), (5, 10)))
+    mixtures = G.synthesis([a.repeat_interleave(5, 0)] * 2 + [b.repeat(4, 1)]).unflatten(0, (4, 5))
+    lines = torch.cat([G.synthesis([a] * 3).unsqueeze(1), mixtures], dim=1).flatten(0, 1)
+    images = torch.cat([-torch.ones_like(lines[:1]), G.synthesis([b] * 3), lines])
+    return base64.b64encode(images.add(1).mul(127.5).round().byte().numpy().tobytes()).decode()
+
+
 def traits(judge: nn.Module, images: Tensor) -> dict[str, Tensor]:
     """Class and confidence by the eye, slant and ink of each image."""
     probabilities = eye.classify(judge, images)[1]
@@ -90,10 +105,12 @@ def main(
     with torch.random.fork_rng(devices=[]):
         G = bench.plain(run.G_ema)
         outcome |= digits.score(networks.sample(G, RECIPE["samples"]))
-        return outcome | ({"crossed": crossed(G)} if G.constant is not None else {})
+        if G.constant is not None:
+            outcome["crossed"] = crossed(G)
+        return outcome | ({"sheet": sheet(G)} if (row, seed) == PICTURED else {})
 
 
-USES = (styled_run, crossed, traits, modulation, latents, bench.fresh_run, bench.linear_decay)
+USES = (styled_run, crossed, sheet, traits, modulation, latents, bench.fresh_run, bench.linear_decay)
 USES += (networks.in_bfloat16, networks.InBfloat16, *bench.PLAYED, *digits.USES, f"numbers = {RECIPE, ROWS, D_WIDTHS}")
 
 
