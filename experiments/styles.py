@@ -68,7 +68,7 @@ def crossed(G: nn.Module, pairs: int = PAIRS, seed: int = 5) -> list[dict[str, f
 
 
 @torch.no_grad()
-def sheet(G: nn.Module) -> str:
+def mixed_sheet(G: nn.Module) -> str:
     """Thirty images for a picture, six a row, as bytes in base64: five samples of b, then a sample of a and its five mixtures.
 
     The two lower layers hear a, the upper one b; the first image is black.
@@ -107,10 +107,10 @@ def main(
         outcome |= digits.score(networks.sample(G, RECIPE["samples"]))
         if G.constant is not None:
             outcome["crossed"] = crossed(G)
-        return outcome | ({"sheet": sheet(G)} if (row, seed) == PICTURED else {})
+        return outcome | ({"sheet": mixed_sheet(G)} if (row, seed) == PICTURED else {})
 
 
-USES = (styled_run, crossed, sheet, traits, modulation, latents, bench.fresh_run, bench.linear_decay)
+USES = (styled_run, crossed, mixed_sheet, traits, modulation, latents, bench.fresh_run, bench.linear_decay)
 USES += (networks.in_bfloat16, networks.InBfloat16, *bench.PLAYED, *digits.USES, f"numbers = {RECIPE, ROWS, D_WIDTHS}")
 
 
