@@ -120,6 +120,20 @@ def visit(browser, url, width, scheme, look):
     return {name: found for name, found in faults.items() if found}
 
 
+def still(element):
+    """Brings an element to the middle of the window; its box once thirty frames left it where it is."""
+    element.evaluate("""async (element) => {
+        element.scrollIntoView({ block: "center", behavior: "instant" });
+        const frame = () => new Promise((done) => requestAnimationFrame(done));
+        const where = () => { const box = element.getBoundingClientRect(); return `${box.x} ${box.y} ${box.width}`; };
+        for (let same = 0, last = where(); same < 30; last = where()) {
+            await frame();
+            same = where() === last ? same + 1 : 0;
+        }
+    }""")
+    return element.bounding_box()
+
+
 def accessibility(page):
     """Serious and critical violations that axe finds, in the page's light and dark dress."""
     from axe_playwright_python.sync_playwright import Axe

@@ -8,7 +8,7 @@ import json
 import pytest
 import torch
 from matplotlib.figure import Figure
-from test_pages import CHROMIUM, MISSING, browser, server, site  # noqa: F401 (fixtures)
+from test_pages import CHROMIUM, MISSING, browser, server, site, still  # noqa: F401 (fixtures)
 from test_widgets import ALT
 from test_widgets_theory import another, opened
 
@@ -79,11 +79,8 @@ def test_it_waits_for_a_click_and_draws_what_torch_draws(browser, site, server, 
 def test_a_strip_is_pressed_and_the_guess_is_judged(browser, site):  # noqa: F811
     page, widget, faults = opened(browser, site, "latent", "#w-latent?b=3")
     status = ready(page, widget)
-    widget.get_by_label("straight", exact=True).check(force=True)
-    strip = widget.locator("canvas").nth(2)
-    strip.scroll_into_view_if_needed()
-    page.wait_for_timeout(600)
-    box = strip.bounding_box()
+    widget.get_by_label("straight", exact=True).press("Space")
+    box = still(widget.locator("canvas").nth(2))
     page.mouse.click(box["x"] + box["width"] * 0.95, box["y"] + 28)
     status = another(page, widget, status)
     assert status.startswith("z = 0.00 A + 1.00 B")

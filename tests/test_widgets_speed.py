@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from test_pages import CHROMIUM, MISSING, browser, site  # noqa: F401 (fixtures)
+from test_pages import CHROMIUM, MISSING, browser, site, still  # noqa: F401 (fixtures)
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
 ANSWERS = """async (name) => {
@@ -83,9 +83,7 @@ def test_dragging_leaves_thirty_frames_a_second(browser, site, chapter, name):  
     if name == "latent":
         widget.locator("[data-do=load]").click()
         page.wait_for_timeout(2000)
-    canvas.evaluate("(canvas) => canvas.scrollIntoView({ block: 'center', behavior: 'instant' })")
-    page.wait_for_timeout(700)
-    box, status = canvas.bounding_box(), widget.locator(".status").inner_text()
+    box, status = still(canvas), widget.locator(".status").inner_text()
     page.evaluate(
         "() => { window.frames_seen = 0; const next = () => { frames_seen++; requestAnimationFrame(next); }; next(); }"
     )

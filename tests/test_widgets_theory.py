@@ -5,7 +5,7 @@ import json
 
 import pytest
 from repository import ROOT
-from test_pages import CHROMIUM, MISSING, UNFOLD, browser, site  # noqa: F401 (fixtures)
+from test_pages import CHROMIUM, MISSING, UNFOLD, browser, site, still  # noqa: F401 (fixtures)
 from test_widgets import numbers
 
 PAGES = {
@@ -57,9 +57,7 @@ def test_a_point_is_dragged_and_moved_with_keys(browser, site, name):  # noqa: F
     canvas.focus()
     page.keyboard.press("ArrowDown" if name == "triangle" else "ArrowUp")
     seen.append(another(page, widget, seen[-1]))
-    canvas.evaluate("(canvas) => canvas.scrollIntoView({ block: 'center', behavior: 'instant' })")
-    page.wait_for_timeout(600)  # what is above may still be laid out
-    box = canvas.bounding_box()
+    box = still(canvas)
     page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.6)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.7, steps=3)
@@ -85,9 +83,9 @@ def test_a_link_restores_a_state(browser, site, name):  # noqa: F811
 @pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
 def test_a_guess_is_judged_once_it_was_seen(browser, site):  # noqa: F811
     page, widget, _ = opened(browser, site, "hears")
-    widget.get_by_label("non-saturating").first.check(force=True)
-    verdict = widget.locator(".verdict")
-    assert verdict.is_hidden()
+    guess, verdict = widget.get_by_label("non-saturating").first, widget.locator(".verdict")
+    guess.press("Space")
+    assert guess.is_checked() and verdict.is_hidden()
     for slider, keys in (("How sure D is (1: the best D)", 12), ("Distance of the fakes, θ", 25)):
         widget.get_by_label(slider).focus()
         for _ in range(keys):
