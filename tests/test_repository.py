@@ -3,6 +3,7 @@
 Each rule is a function that takes what it judges and returns the faults it finds, so that a test can also show it a fault.
 """
 
+import argparse
 import ast
 import json
 import os
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import bench
 import nbformat
+import plain_sphinx
 import pytest
 import repository
 import run_tests
@@ -548,6 +550,7 @@ def test_a_workflow_parses_and_asks_for_little(path):
     assert all(job["timeout-minutes"] <= 60 for job in workflow["jobs"].values())
     assert all(re.fullmatch(r"actions/[\w-]+@v\d+", name) for name in re.findall(r"uses: *(.+)", text))
     assert {*re.findall(r"make ([a-z]+)", text)} <= book.COMMANDS.keys()
+    assert all((ROOT / name).is_file() for name in re.findall(r"(?:python|bash) ([\w./]+)", text))
     if path.name in ("weekly.yml", "links.yml"):
         assert "cron" in text
 
@@ -556,6 +559,17 @@ def test_the_workflows_are_there():
     assert [path.stem for path in WORKFLOWS] == ["deploy", "links", "tests", "weekly"]
     matrix = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text())["jobs"]["test"]["strategy"]["matrix"]
     assert matrix["python"] == ["3.11", "3.12", "3.13"]
+
+
+def test_plain_sphinx_is_told_what_jupyter_book_is_told():
+    settings = plain_sphinx.settings()
+    assert not any("jupyter" in name for name in settings["extensions"])
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    assert {*config["sphinx"]["local_extensions"], *config["sphinx"]["extra_extensions"]} <= {*settings["extensions"]}
+    assert all(Path(path).exists() for path in settings["html_static_path"] + settings["bibtex_bibfiles"])
+    written = {}
+    exec(plain_sphinx.written(settings), {"__builtins__": {"__import__": lambda *_: argparse.Namespace(path=[])}}, written)
+    assert {name: value for name, value in written.items() if name != "sys"} == settings
 
 
 def check_python(change: str) -> str:

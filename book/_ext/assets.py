@@ -131,7 +131,7 @@ def digest(app: Sphinx) -> str:
     """Of everything that the two files are made of, so that a browser asks for them again when they change."""
     made = hashlib.sha256()
     for folder in ("_static", "_ext", "_templates"):
-        for path in sorted((Path(app.confdir) / "book" / folder).glob("*.*")):
+        for path in sorted((Path(app.srcdir) / "book" / folder).glob("*.*")):
             made.update(path.read_bytes())
     return made.hexdigest()[:10]
 

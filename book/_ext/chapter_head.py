@@ -111,7 +111,7 @@ def write_head(app: Sphinx, document: nodes.document, docname: str) -> None:
         kilobytes=round(len(notebook) / 1000),
     )
     section = next(document.findall(nodes.section))
-    part = part_of(docname, Path(app.confdir) / "_toc.yml")
+    part = part_of(docname, Path(app.srcdir) / "_toc.yml")
     where = " · ".join(filter(None, [f"Part {part}" if part else "", f"Chapter {int(source.stem[:2])}"]))
     section.insert(1, nodes.raw("", head, format="html"))
     section.insert(0, nodes.raw("", f'<p class="overline">{escape(where)}</p>\n', format="html"))

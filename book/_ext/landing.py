@@ -65,7 +65,7 @@ def drawing(*paths: tuple[str, str]) -> str:
 
 def ring(app: Sphinx, here: str) -> str:
     """The picture of one round, the stops under it, and controls that wait for the program."""
-    shown = film(Path(app.confdir) / "book" / "_static")
+    shown = film(Path(app.srcdir) / "book" / "_static")
     rounds = shown["rounds"]
     place = rounds.index(SHOWN)
     levels = [(f"level l{level * 10:.0f}", contours(shown["logits"][place], level, shown["logit"])) for level in LEVELS]
@@ -99,7 +99,7 @@ max="{len(rounds) - 1}" step="any" value="{place}" aria-label="Round">
 
 def toc(app: Sphinx) -> list[tuple[str, list[str]]]:
     """The parts with chapters in them: the caption ("" before the first) and the pages."""
-    parts = loaded(Path(app.confdir) / "_toc.yml")["parts"]
+    parts = loaded(Path(app.srcdir) / "_toc.yml")["parts"]
     listed = [(part.get("caption", ""), [row["file"] for row in part["chapters"]]) for part in parts]
     return [(name, kept) for name, pages in listed if (kept := [page for page in pages if chapter_number(page) is not None])]
 

@@ -26,7 +26,7 @@ def loaded(path: Path) -> Any:
 
 def chapters_of(app: Sphinx) -> dict[str, Any] | None:
     """What book/chapters.yml says of each chapter, by the name of its file."""
-    return loaded(Path(app.confdir) / "book" / "chapters.yml")
+    return loaded(Path(app.srcdir) / "book" / "chapters.yml")
 
 
 class Stop(NamedTuple):
@@ -46,7 +46,7 @@ def stops(table: Path) -> list[Stop]:
 
 
 def path_of(app: Sphinx) -> list[Stop]:
-    return stops(Path(app.confdir) / "book" / "path.yml")
+    return stops(Path(app.srcdir) / "book" / "path.yml")
 
 
 def minutes_on_path(app: Sphinx, page: str) -> int:

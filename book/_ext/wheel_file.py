@@ -61,9 +61,9 @@ class Wheel(SphinxDirective):
 def build(app: Sphinx) -> None:
     """Before the pages, which name it; nothing where there is no library beside the pages."""
     app.wheel = None
-    if app.builder.format == "html" and (Path(app.confdir) / "pyproject.toml").is_file():
+    if app.builder.format == "html" and (Path(app.srcdir) / "pyproject.toml").is_file():
         shutil.rmtree(Path(app.outdir) / FOLDER, ignore_errors=True)
-        app.wheel = built(Path(app.confdir), Path(app.outdir) / FOLDER)
+        app.wheel = built(Path(app.srcdir), Path(app.outdir) / FOLDER)
 
 
 def show(app: Sphinx, document: nodes.document, docname: str) -> None:
