@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 from ganlib import conv, data, eye, information, latents, networks, record, training
 from ganlib.objectives import nonsaturating
 
-SEEDS, ROUNDS, OPENING = 10, 1_800, 5
+SEEDS, ROUNDS, OPENING = 10, 4_500, 5
 RECIPE = {"batch": 64, "lr": 1e-3, "lr_D": 5e-4, "conv_times": 4.0, "decay_from": 0.4, "decay_to": 0.0, "ema_share": 0.15}
 RECIPE |= {"samples": 10_000}
 WEIGHT, OF_NUMBERS = 1.0, 0.1
