@@ -24,8 +24,14 @@ UNFOLD = """() => {
   document.querySelectorAll("img[loading=lazy]").forEach((image) => { image.loading = "eager"; });
   return Promise.all([...document.querySelectorAll("article img")].map((image) => image.decode().catch(() => {})));
 }"""
-BARE_MATH = """() => [...document.querySelectorAll(".math")].filter((m) => !m.querySelector("math")).map((m) => m.textContent)
-  .concat(document.querySelector("article").innerText.match(/\\\\(?:[(\\[]|begin|frac|log|mathbb)/g) ?? [])"""
+BARE_MATH = """() => {
+  const style = document.createElement("style");  // also what is far away is read, and code may hold TeX
+  style.textContent = "* { content-visibility: visible !important; } pre { display: none !important; }";
+  document.head.append(style);
+  const bare = document.querySelector("article").innerText.match(/\\\\(?:[(\\[]|begin|frac|log|mathbb)/g) ?? [];
+  style.remove();
+  return [...document.querySelectorAll(".math")].filter((m) => !m.querySelector("math")).map((m) => m.textContent).concat(bare);
+}"""
 BAD_MATH = "() => [...document.querySelectorAll('merror, .temml-error')].map((m) => m.textContent)"
 # What is far away is not laid out, and what it would clip is not seen: for the measurement everything is shown.
 TOO_WIDE = """() => {
@@ -134,6 +140,9 @@ def still(element):
     return element.bounding_box()
 
 
+SEVERE = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}  # as Lighthouse asks, 24 px
+
+
 def accessibility(page):
     """Serious and critical violations that axe finds, in the page's light and dark dress."""
     from axe_playwright_python.sync_playwright import Axe
@@ -142,7 +151,7 @@ def accessibility(page):
     for theme in ("light", "dark"):
         page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
         page.wait_for_timeout(300)  # colours move over in a transition
-        for violation in Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]:
+        for violation in Axe().run(page, options=SEVERE).response["violations"]:
             if violation["impact"] in ("serious", "critical"):
                 found.append((theme, violation["id"], [node["html"][:120] for node in violation["nodes"][:3]]))
     return {"accessibility": found}
