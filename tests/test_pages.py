@@ -312,6 +312,28 @@ def test_a_caption_on_a_phone_is_as_wide_as_its_table(browser, site):
     page.close()
 
 
+HANGING = """() => [...document.querySelectorAll("pre .l")].map((line) => {
+  const range = document.createRange(), walk = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode() && !walk.currentNode.data.trim());
+  range.setStart(walk.currentNode, walk.currentNode.data.search(/\\S/));
+  range.setEndAfter(line);
+  const boxes = [...range.getClientRects()].filter((box) => box.width > 1);
+  const later = boxes.filter((box) => box.top > boxes[0].top + 8).map((box) => box.left - boxes[0].left);
+  return later.length ? [line.textContent, Math.min(...later)] : null;
+}).filter((found) => found)"""
+
+
+def test_a_line_of_code_that_wraps_hangs_below_where_it_begins(browser, site):
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto((site / "notebooks" / "03_algorithm_by_hand.html").as_uri())
+    page.add_style_tag(content="* { content-visibility: visible !important; }")
+    page.evaluate(UNFOLD)
+    wrapped = page.evaluate(HANGING)
+    page.close()
+    flush = [line for line, right in wrapped if right < 8]  # a name longer than its line has nowhere to wrap
+    assert len(wrapped) > 100 and len(flush) <= len(wrapped) / 100, flush
+
+
 def test_print_shows_every_answer(chapter):
     chapter.emulate_media(media="print")
     heights = chapter.evaluate("""() => [...document.querySelectorAll("details:is(.prediction, .solution)")].map((box) =>

@@ -1,4 +1,4 @@
-"""Code with few marks: keywords, texts, comments, names defined; and each line in a span that can hang.
+"""Code with few marks: keywords, texts, comments, names defined; and each line that may have to wrap in a span that can hang.
 
 Pygments puts every name, sign and blank into an element of its own. A page has eight thousand elements to spend.
 """
@@ -14,6 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.highlighting import PygmentsBridge
 
 FITS = 88  # characters that the column shows
+NEVER_WRAPS = 32  # characters that every phone shows
 MARKS = [
     *((Keyword, "k"), (Operator.Word, "k"), (String, "s"), (Comment, "c")),
     *((Name.Function, "f"), (Name.Class, "f"), (Name.Decorator, "f")),
@@ -58,7 +59,11 @@ class SparseFormatter(HtmlFormatter):
         out.write(f'<div class="highlight"><pre{" tabindex=0" if longest > FITS else ""}>')  # what scrolls takes the focus
         for line in rows:
             inner = "".join(f'<span class="{c}">{escape(t, False)}</span>' if c else escape(t, False) for c, t in line)
-            out.write(f'<span class="l">{inner}</span>')
+            text = "".join(text for _, text in line).rstrip("\n")
+            hang = len(text) - len(text.lstrip()) + 2  # what wraps stands a little to the right of where its line begins
+            if len(text[: hang - 2] + text.lstrip().partition(" ")[0]) > NEVER_WRAPS:  # else the first word leaves its line
+                inner = inner.replace("(", "(<wbr>", 1)
+            out.write(inner if len(text) <= NEVER_WRAPS else f'<span class="l" style="--i:{hang}ch">{inner}</span>')
         out.write("</pre></div>\n")
 
 
