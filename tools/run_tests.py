@@ -2,7 +2,7 @@
 
 python tools/run_tests.py                        everything
 python tools/run_tests.py notebooks fallback     these stages only
-python tools/run_tests.py --quick library        without counting which lines of the library run: a fifth quicker
+python tools/run_tests.py --quick library        without browsers, and without counting which lines of the library run
 """
 
 import json
@@ -22,6 +22,8 @@ STAGES = ("repository", "library", "pages", "alone", "notebooks", "fallback")
 REPOSITORY = ("test_repository.py", "test_notebooks.py")
 PAGES = ("test_book.py", "test_pages.py", "test_way.py", "test_widget_pages.py", "test_widgets_theory.py", "test_films.py")
 ALONE = ("test_alone.py",)
+# Tests of the library's widgets in a browser: they belong to the library, and what is to be quick leaves them out.
+BROWSER = tuple(f"test_widgets_{name}.py" for name in ("everywhere", "judge", "latent", "speed"))
 SIDE_BY_SIDE = ("-n", "2")
 NBVAL = (
     "--nbval",
@@ -64,9 +66,9 @@ def run_pytest(stage: str, arguments: list[str], environment: dict[str, str]) ->
     return Result(stage, max(total - failed - skipped, 0), failed, skipped, time.perf_counter() - start, ok)
 
 
-def library_tests() -> list[str]:
-    """Every test file that no other stage runs."""
-    others = {*REPOSITORY, *PAGES, *ALONE}
+def library_tests(quick: bool = False) -> list[str]:
+    """Every test file that no other stage runs; if it is to be quick, without those that open a browser."""
+    others = {*REPOSITORY, *PAGES, *ALONE, *(BROWSER if quick else ())}
     return [f"tests/{path.name}" for path in sorted((ROOT / "tests").glob("test_*.py")) if path.name not in others]
 
 
@@ -124,7 +126,7 @@ def run(stages: list[str], cache: str, quick: bool) -> list[Result]:
                 result = run_pytest(stage, [*SIDE_BY_SIDE, *(f"tests/{name}" for name in REPOSITORY)], environment)
             case "library":
                 coverage = [] if quick else ["--cov=ganlib", "--cov-report=term-missing:skip-covered", "--cov-fail-under=95"]
-                result = run_pytest(stage, [*SIDE_BY_SIDE, *coverage, *library_tests()], environment | one_thread)
+                result = run_pytest(stage, [*SIDE_BY_SIDE, *coverage, *library_tests(quick)], environment | one_thread)
             case "pages":
                 start = time.perf_counter()
                 built = subprocess.run([sys.executable, "tools/book.py", "book"], cwd=ROOT).returncode == 0
