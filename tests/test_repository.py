@@ -133,6 +133,8 @@ def output_faults(path: Path) -> Iterator[str]:
             yield f"code cell {number} prints, but no output is stored"
         if any(output["output_type"] == "error" for output in cell["outputs"]):
             yield f"code cell {number} ends in an error"
+        if "nbval-ignore-output" not in tags(cell) and any(output.get("name") == "stderr" for output in cell["outputs"]):
+            yield f"code cell {number} stores a warning, as where MNIST is out of reach"
         if "execution" in cell["metadata"]:
             yield f"code cell {number} holds the time of its run"
 
@@ -207,6 +209,7 @@ def a_notebook(path: Path, *changes: tuple[int, dict]) -> Path:
         (output_faults, 1, {"execution_count": 9}, "as number 9"),
         (output_faults, 2, {"outputs": []}, "no output is stored"),
         (output_faults, 2, {"outputs": [nbformat.v4.new_output("error", ename="E", evalue="")]}, "ends in an error"),
+        (output_faults, 1, {"outputs": [nbformat.v4.new_output("stream", name="stderr", text="no")]}, "stores a warning"),
         (output_faults, 2, {"metadata": {"execution": {"iopub.status.busy": "now"}}}, "time of its run"),
         (output_faults, 3, {"source": " ", "execution_count": None}, "is empty"),
         (comparison_faults, 1, {"metadata": {"tags": ["nbval-skip"]}}, "tagged nbval-skip"),
