@@ -205,7 +205,7 @@ class TestTables:
         assert html.count("<tr>") == 3 and "<caption>After 400,000 rounds</caption>" in html
         assert '<td data-h="way">packed &lt;2&gt;</td><td class="right" data-h="modes">23.2</td>' in html
         assert '<th class="right" scope="col">share</th>' in html and '<th scope="col">way</th>' in html
-        assert data["text/plain"].splitlines()[:2] == ["After 400,000 rounds", "way         modes        share"]
+        assert data["text/plain"].splitlines()[:2] == ["After 400,000 rounds", "way         modes       share"]
         assert data["text/plain"].splitlines()[2] == "plain       13.8 ± 0.5  93.4 %"
 
     @pytest.mark.parametrize(
