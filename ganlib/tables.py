@@ -27,7 +27,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str 
 
 
 def _is_number(cell: str) -> bool:
-    """Whether a cell begins with a number or a dash that stands for none: 0.93, -1, 2.86 +- 0.32, 45 %."""
+    """Whether a cell begins with a number or a dash that stands for none: 0.93, -1, 2.86 ± 0.32, 45 %."""
     return cell.lstrip("-+−").partition(" ")[0].rstrip("%").replace(",", "").replace(".", "", 1).isdigit() or cell in "-–"
 
 

@@ -509,6 +509,30 @@ def test_all_folds_have_one_look(site):
         assert all("fold" in box.get("class", []) for box in soup(path).select("article details")), path.name
 
 
+def unnamed_columns(page):
+    """Tables of which a column has an empty header, or no header at all: on a phone each cell says the name of its column."""
+    tables = [(table, table.select("thead th")) for table in page.select("article table")]
+    return [
+        table.get_text(" ", strip=True)[:60]
+        for table, names in tables
+        if not names or any(not name.get_text(strip=True) and not name.math for name in names)
+    ]
+
+
+def test_every_column_has_a_name(site):
+    assert {path.name: found for path in html_pages(site) if (found := unnamed_columns(soup(path)))} == {}
+
+
+def test_a_column_without_a_name_is_found():
+    def table_of_two(first):
+        return f"<table><thead><tr>{first}<th>b</th></tr></thead><tbody><tr><td>1</td><td>2</td></tr></tbody></table>"
+
+    page = "<article>{}</article>".format("".join(map(table_of_two, ("<th>a</th>", "<th><p></p></th>", "<th><math/></th>"))))
+    headless = "<article><table><tbody><tr><td>1</td></tr></tbody></table></article>"
+    assert unnamed_columns(BeautifulSoup(page, "html.parser")) == ["b 1 2"]
+    assert unnamed_columns(BeautifulSoup(headless, "html.parser")) == ["1"]
+
+
 def repeated_ids(page):
     ids = [tag["id"] for tag in page.find_all(id=True)]
     return sorted({name for name in ids if ids.count(name) > 1 or "/" in name})

@@ -343,6 +343,26 @@ def test_a_name_for_two_kinds_of_things_is_found(tmp_path, first, second, clashe
         assert [line.partition(":")[0] for line in reused_names(path)] == ["f"] * clashes
 
 
+# The sign for plus or minus
+
+
+def misspelt(root: Path) -> list[str]:
+    """Notebooks, code and outputs included, and pages of the book that write the two signs in place of the one."""
+    pages = [*sorted((root / "notebooks").glob("*.ipynb")), *sorted((root / "book").glob("*.md"))]
+    return [path.name for path in pages if "+-" in path.read_text(encoding="utf-8")]
+
+
+def test_plus_or_minus_is_one_sign(tmp_path):
+    assert not misspelt(ROOT)
+    for folder in ("notebooks", "book"):
+        (tmp_path / folder).mkdir()
+    cell = nbformat.v4.new_code_cell("f(1, 2)", outputs=[nbformat.v4.new_output("stream", text="1 +- 2\n")])
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "notebooks" / "printed.ipynb")
+    (tmp_path / "book" / "right.md").write_text("1 ± 2", encoding="utf-8")
+    (tmp_path / "book" / "wrong.md").write_text("1 +- 2", encoding="utf-8")
+    assert misspelt(tmp_path) == ["printed.ipynb", "wrong.md"]
+
+
 # What nbval runs
 
 

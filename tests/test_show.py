@@ -195,7 +195,7 @@ def test_words_in_a_figure_are_eleven_pixels_on_a_phone():
 
 
 class TestTables:
-    rows = (("plain", "13.8 +- 0.5", "93.4 %"), ("packed <2>", "23.2", "-"))
+    rows = (("plain", "13.8 ± 0.5", "93.4 %"), ("packed <2>", "23.2", "-"))
 
     def test_html_and_text(self, shown):
         show.table(("way", "modes", "share"), self.rows, caption="After 400,000 rounds")
@@ -205,8 +205,8 @@ class TestTables:
         assert html.count("<tr>") == 3 and "<caption>After 400,000 rounds</caption>" in html
         assert '<td data-h="way">packed &lt;2&gt;</td><td class="right" data-h="modes">23.2</td>' in html
         assert '<th class="right" scope="col">share</th>' in html and '<th scope="col">way</th>' in html
-        assert data["text/plain"].splitlines()[:2] == ["After 400,000 rounds", "way         modes        share"]
-        assert data["text/plain"].splitlines()[2] == "plain       13.8 +- 0.5  93.4 %"
+        assert data["text/plain"].splitlines()[:2] == ["After 400,000 rounds", "way         modes       share"]
+        assert data["text/plain"].splitlines()[2] == "plain       13.8 ± 0.5  93.4 %"
 
     @pytest.mark.parametrize(
         ("header", "rows", "words"),
