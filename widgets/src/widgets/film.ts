@@ -1,5 +1,7 @@
 // The animations of chapters 1, 2, 3 and 8: their frames, one picture of tiles, are fetched when the reader asks for the first.
-import { define, type Frame, type Game, type Option } from "../frame";
+import { define } from "../define";
+import type { Frame } from "../frame";
+import type { Game, Option } from "../setup";
 import { say } from "../strings";
 import { stops, unreel, type Reel } from "../tiles";
 import type { Settings } from "../state";
