@@ -67,9 +67,10 @@ MAY_IMPORT = {
     "style": set(),
     "tables": set(),
     "pictures": set(),
+    "films": {"style"},
     "export": {"types", "arguments", "conditional", "networks", "record"},
     "widgets": {"arguments", "pictures", "style", "export"},
-    "show": {"types", "arguments", "pictures", "style", "tables", "widgets"},
+    "show": {"types", "arguments", "films", "pictures", "style", "tables", "widgets"},
     "record": {"arguments", "files"},
 }
 
