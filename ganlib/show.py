@@ -92,13 +92,15 @@ def publish(figure: "Figure", alt: str, caption: str = "") -> None:
 def animate(frames: Sequence["Figure"], alt: str, seconds: float = 4.0, caption: str = "") -> None:
     """Shows figures one after the other, for ever, as an animated PNG whose first frame is the last: the still fallback.
 
-    The pages of the book make a film of it that waits for the reader, with a slider and the titles of the figures.
+    The pages of the book draw them again, as a film that waits for the reader, with a slider and the titles of the figures.
 
     Raises:
         ValueError: alt has fewer than 20 characters, there are no frames, they differ in size, seconds is not in [0.01, 3600],
             an axis has no label, or a word cannot be read.
     """
     from PIL import Image
+
+    from ganlib.films import strip
 
     if not frames:
         raise ValueError("frames must hold at least one figure, got none.")
@@ -113,6 +115,9 @@ def animate(frames: Sequence["Figure"], alt: str, seconds: float = 4.0, caption:
             check_legible(frame)
             titles = [ax.get_title() for ax in frame.axes if ax.get_title()]
             labels.append(titles[0] if titles else f"picture {place}")
+        lines = not any(ax.images for frame in frames for ax in frame.axes)
+        (width, height), drawn = frames[0].get_size_inches(), strip(frames)
+        for frame in frames:
             pictures.append(Image.open(io.BytesIO(png(frame, dpi=100))).convert("RGBA"))
     pictures = _with_one_palette(pictures)
     buffer = io.BytesIO()
@@ -127,7 +132,8 @@ def animate(frames: Sequence["Figure"], alt: str, seconds: float = 4.0, caption:
         loop=0,
         compress_level=9,  # a film is the heaviest file of its page
     )
-    _display(buffer.getvalue(), f"Animation. {alt}", caption, film={"labels": labels, "seconds": float(seconds)})
+    film = {"labels": labels, "seconds": float(seconds), "ratio": round(float(height / width), 4), "drawn": drawn}
+    _display(buffer.getvalue(), f"Animation. {alt}", caption, lines, film)
 
 
 def _with_one_palette(pictures: "list[Image.Image]") -> "list[Image.Image]":

@@ -234,6 +234,7 @@ ELSEWHERE = {
     "record.provenance": "asks git; tests/test_record.py",
     "style.book_look": "takes nothing",
     "style.dress": "takes a figure of matplotlib's; tests/test_show.py",
+    "films.strip": "takes figures that show.animate has checked; tests/test_films.py",
     "pictures.check_described": "takes a figure of matplotlib's; tests/test_show.py",
     "pictures.check_legible": "takes a figure of matplotlib's; tests/test_show.py",
     "pictures.png": "takes a figure of matplotlib's; tests/test_show.py",

@@ -36,7 +36,8 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MODULES = sorted((ROOT / "ganlib").rglob("*.py"))
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.py"))
-SHORT = [*MODULES, *EXPERIMENTS, *sorted((ROOT / "tools").glob("*.py"))]
+PROGRAM = [path for path in sorted((ROOT / "widgets" / "src").rglob("*.ts")) if path.name != "strings.ts"]  # a table of words
+SHORT = [*MODULES, *EXPERIMENTS, *sorted((ROOT / "tools").glob("*.py")), *PROGRAM]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 MAY_IMPORT = {
@@ -68,9 +69,10 @@ MAY_IMPORT = {
     "style": set(),
     "tables": set(),
     "pictures": set(),
+    "films": {"style"},
     "export": {"types", "arguments", "conditional", "networks", "record"},
     "widgets": {"arguments", "pictures", "style", "export"},
-    "show": {"types", "arguments", "pictures", "style", "tables", "widgets"},
+    "show": {"types", "arguments", "films", "pictures", "style", "tables", "widgets"},
     "record": {"arguments", "files"},
 }
 

@@ -422,8 +422,15 @@ def test_an_animation_keeps_its_greys(shown):
 
 def test_an_animation_has_a_caption(shown):
     show.animate([drawn(0.5), drawn(1.0)], alt=ALT, caption="Seed 0.")
-    film = {"labels": ["picture 1", "picture 2"], "seconds": 4.0}
-    assert shown[0][1]["image/png"] == {"alt": f"Animation. {ALT}", "kind": "picture", "caption": "Seed 0.", "film": film}
+    about = shown[0][1]["image/png"]
+    film = about.pop("film")
+    assert about == {"alt": f"Animation. {ALT}", "kind": "lines", "caption": "Seed 0."}
+    assert film.pop("drawn") and film == {"labels": ["picture 1", "picture 2"], "seconds": 4.0, "ratio": 0.5937}
+
+
+def test_an_animation_of_images_is_a_picture(shown):
+    show.animate([show.image_grid(torch.zeros(4, 1, 8, 8))[0]], alt=ALT)
+    assert shown[0][1]["image/png"]["kind"] == "picture"
 
 
 def test_a_film_is_labelled_by_its_titles(shown):

@@ -109,8 +109,13 @@ WRITTEN = """() => {
   const { fillText } = CanvasRenderingContext2D.prototype;
   CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
     const { actualBoundingBoxLeft: l, actualBoundingBoxRight: r, actualBoundingBoxAscent: a, actualBoundingBoxDescent: d } =
-      this.measureText(text), { clientWidth, clientHeight } = this.canvas;
-    if (x - l < -1 || x + r > clientWidth + 1 || y - a < -1 || y + d > clientHeight + 1) outside.push(text);
+      this.measureText(text), { clientWidth, width, clientHeight } = this.canvas, turned = this.getTransform();
+    const beyond = (at, end) => at * clientWidth / width < -1 || at * clientWidth / width > end + 1;
+    const cut = ([x, y]) => {
+      const corner = turned.transformPoint({ x, y });
+      return beyond(corner.x, clientWidth) || beyond(corner.y, clientHeight);
+    };
+    if ([[x - l, y - a], [x + r, y - a], [x - l, y + d], [x + r, y + d]].some(cut)) outside.push(text);
     fillText.call(this, text, x, y);
   };
 }"""

@@ -74,7 +74,7 @@ def describe(image: nodes.image, output: dict[str, Any], location: nodes.Node) -
     image["alt"], image["caption"] = alt, about.get("caption", "")
     if widget := about.get("widget"):  # book/_ext/interactives.py puts it round the picture
         image["widget"] = widget
-    if film := about.get("film"):  # a player of its frames, which book/_ext/films.py takes out of the picture
+    if film := about.get("film"):  # book/_ext/interactives.py makes a player of it
         image["widget"], image["alt"] = {"name": "film", "data": film}, alt.removeprefix("Animation. ")
     image["classes"] = [*image.get("classes", []), "dark-light", kind]  # of lines the style sheet sets the tone
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from posixpath import relpath
 from typing import Any, ClassVar
 
-import films
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
@@ -43,11 +42,8 @@ def visit_interactive(self: Any, node: interactive) -> None:
         version = hashlib.sha256(widgets.SCRIPT.read_bytes()).hexdigest()[:10]
         self.body.append(f'<script defer src="{relpath("_static/widgets.js", here_of(self))}?v={version}"></script>\n')
     name, data = node["widget"]["name"], node["widget"]["data"]
-    if name == "film":
-        image = next(iter(node.findall(nodes.image)))
-        folder = self.builder.imagedir
-        address = relpath(folder, here_of(self))
-        data = films.film(Path(self.builder.srcdir) / image["uri"], Path(self.builder.outdir) / folder, address, data)
+    if name == "film":  # it opens at the last frame, as the still picture does
+        data = {**data, "labels": "\n".join(data["labels"]), "at": len(data["labels"]) - 1}
     if "generator" in data:
         data = generator(data, Path(self.builder.outdir) / self.builder.imagedir, relpath(self.builder.imagedir, here_of(self)))
     self.body.append(widgets.element(name, data))

@@ -1,10 +1,12 @@
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { coverage, draw, mixture, packed, unpacked, type Point } from "../src/data";
 import { Game2d } from "../src/game2d";
 import { games, penalties } from "../src/games";
 import { Random } from "../src/random";
+import { isTurn, read, type Settings } from "../src/state";
 
-const usual = {
+const usual: Settings = {
   data: "ring", game: "nonsaturating", penalty: "none", weight: 1, k: 1, rateD: -2.5, rateG: -2.75, width: 32, optimiser: "adam",
   z: "normal2", drawn: "", seed: 0,
 };
@@ -45,6 +47,34 @@ test("a drawing comes back from its address to a hundredth", () => {
   unpacked(packed(points)).forEach((point, i) => point.forEach((x, j) => expect(Math.abs(x - points[i][j])).toBeLessThan(0.0051)));
   expect(unpacked("")).toEqual([]);
 });
+
+/** The settings and the turns of the tour's link that comes first behind the words. */
+function toured(words: string) {
+  const page = readFileSync(new URL("../../book/playground.md", import.meta.url), "utf8");
+  const [, hash] = /href="([^"]+)"/.exec(page.slice(page.indexOf(words)))!;
+  return read(hash.replaceAll("&amp;", "&"), "playground", usual)!;
+}
+
+test("the tour's collapse is one in ten seeds of ten, and R1 ends it in each", () => {
+  const { settings, steps } = toured("choose the penalty R1");
+  expect(settings).toEqual(toured("2. ").settings);
+  expect(steps).toEqual([["R", 800], ["penalty", "r1"], ["weight", 5]]);
+  for (let seed = 0; seed < 10; seed++) {
+    const own: Settings = { ...settings, seed }, game = new Game2d(own);
+    const play = (rounds: number) => {
+      for (let i = 0; i < rounds; i++) {
+        game.turnD();
+        game.turnG();
+      }
+      return game.reached;
+    };
+    for (const step of steps) {
+      if (isTurn(step)) expect(play(step[1])).toBeLessThanOrEqual(3);
+      else own[step[0]] = step[1];
+    }
+    expect(play(400)).toBe(8);
+  }
+}, 600_000);
 
 test("sixty rounds of the usual game and more take a second of a processor", () => {
   played({}, 30);

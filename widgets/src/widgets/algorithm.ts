@@ -1,10 +1,13 @@
 // Chapter 3: figure 1 of 2014 alive, turn by turn, with the lines of Algorithm 1 beside it.
 import { adam, network, UNIFORM } from "../code";
+import { define } from "../define";
 import { D, G, OTHER, REAL, type Plot } from "../draw";
-import { define, type Frame, type Game, type Option, type Swatch } from "../frame";
+import type { Swatch } from "../elements";
+import type { Frame } from "../frame";
 import { BATCH, CENTRES, Game1d, REALS, WIDTH } from "../game1d";
-import type { Color } from "../style";
+import type { Game, Option } from "../setup";
 import { num, say, type Words } from "../strings";
+import type { Color } from "../style";
 
 const FLOOR = -0.75, X = Float64Array.from({ length: 126 }, (_, i) => -0.6 + 0.04 * i), PAIRS = ["minimax", "nonsaturating"];
 const SECONDS = 1.2; // of a turn, when it plays turn by turn

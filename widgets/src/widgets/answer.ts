@@ -1,7 +1,9 @@
 // Chapter 4: two densities on a line, the best answer, and what another answer loses, and where.
+import { define } from "../define";
 import { draggable } from "../drag";
 import { D, G, OTHER, REAL, type Plot } from "../draw";
-import { define, type Frame, type Game } from "../frame";
+import type { Frame } from "../frame";
+import type { Game } from "../setup";
 import { num, say } from "../strings";
 import { bestOnLine, integral, LOG4, lostAt, mixture, normal, sigmoid } from "../theory";
 

@@ -1,9 +1,11 @@
 // Chapter 6: the path of the Dirac-GAN, what is predicted for it, and the eigenvalues that predict it.
+import { define } from "../define";
 import * as dirac from "../dirac";
 import { draggable } from "../drag";
 import { D, G, OTHER, ticks, type Plot } from "../draw";
-import { define, type Frame, type Game, type Option } from "../frame";
+import type { Frame } from "../frame";
 import { games } from "../games";
+import type { Game, Option } from "../setup";
 import { num, say, type Words } from "../strings";
 
 const EDGE = 2.1;

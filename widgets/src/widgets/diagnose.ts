@@ -1,10 +1,13 @@
 // Chapter 9: the recorded runs as moving curves, in an order that a seed gives; the reader says what has happened.
+import { define } from "../define";
 import { D, G, REAL, type Plot, type Style } from "../draw";
-import { define, store, type Frame, type Game, type Option } from "../frame";
+import { store } from "../elements";
+import type { Frame } from "../frame";
 import { shuffled } from "../random";
 import { bent, log, parse, range, type Recorded } from "../runs";
-import { num, say, type Words } from "../strings";
+import type { Game, Option } from "../setup";
 import type { Settings } from "../state";
+import { num, say, type Words } from "../strings";
 
 const KEY = "diagnosed", LOG4 = Math.log(4), LOG2 = Math.log(2);
 const runsOf = (data: Settings) => parse(String(data.runs));

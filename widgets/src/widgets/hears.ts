@@ -1,6 +1,8 @@
 // Chapter 7: fakes at a distance from the data, a D more or less sure of them, and what reaches G through either loss.
+import { define } from "../define";
 import { D, G, OTHER, type Plot } from "../draw";
-import { define, type Frame, type Game } from "../frame";
+import type { Frame } from "../frame";
+import type { Game } from "../setup";
 import { num, say, type Words } from "../strings";
 import { gradient, integral, logits, normal, push, sigmoid } from "../theory";
 

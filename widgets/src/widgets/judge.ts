@@ -1,8 +1,10 @@
 // Chapter 2: digits come one by one, and the reader says with what probability each is real.
+import { define } from "../define";
 import { D, OTHER, ticks, type Plot } from "../draw";
-import { define, type Frame, type Game } from "../frame";
+import type { Frame } from "../frame";
 import { estimate, pays } from "../judge";
 import { shuffled } from "../random";
+import type { Game } from "../setup";
 import { num, say, type Words } from "../strings";
 import { LOG4, logit, sigmoid } from "../theory";
 

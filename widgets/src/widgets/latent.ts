@@ -1,8 +1,10 @@
 // Chapters 8 and 16: the plane of two latents, with what a generator draws at its points. The generator is fetched on a click.
+import { define } from "../define";
 import { draggable } from "../drag";
 import { G as MADE, OTHER, REAL, type Plot } from "../draw";
-import { define, type Control, type Frame, type Game, type Option } from "../frame";
+import type { Frame } from "../frame";
 import { between, generate, nearest, unpack, way, type Generator, type Layer } from "../generator";
+import type { Control, Game, Option } from "../setup";
 import { num, say } from "../strings";
 
 const EDGE = 1.5, CELLS = 8, STEPS = 8, NEAREST = 3, BUDGET = 8;

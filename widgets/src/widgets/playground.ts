@@ -1,12 +1,15 @@
 // A page of its own: any of the games, on data in the plane.
-import { adam, network, NORMAL, rate, UNIFORM } from "../code";
+import { pointsInThePlane } from "../code";
 import { draw, packed, unpacked, type Point } from "../data";
+import { define } from "../define";
 import { D, G, ticks, type Plot } from "../draw";
+import type { Swatch } from "../elements";
 import { Field } from "../field";
-import { define, type Frame, type Game, type Option, type Swatch } from "../frame";
-import { Game2d, BATCH } from "../game2d";
+import type { Frame } from "../frame";
+import { BATCH, Game2d } from "../game2d";
 import { games, penalties } from "../games";
 import { Random } from "../random";
+import type { Game, Option } from "../setup";
 import { num, say, type Words } from "../strings";
 
 const EDGE = 1.6;
@@ -174,48 +177,8 @@ function create(frame: Frame): Game {
       if (!pair.finite) return `${text} ${say("playBroken")}`;
       return settings().data === "drawn" && frame.round === 0 ? `${text} ${say("playClear")}` : text;
     },
-    code: () => code(settings(), play, Math.max(frame.round, 1)),
+    code: () => pointsInThePlane(settings(), play, Math.max(frame.round, 1)),
   };
-}
-
-function code(s: Frame["settings"], play: Game2d, rounds: number): string {
-  const { places, std } = play.data, w = s.width, one = play.zDim === 1;
-  const reals: Record<string, string> = {
-    ring: `data.gaussian_ring(10_000, modes=8, std=${std}, seed=${s.seed})`,
-    grid: `data.gaussian_grid(10_000, side=5, spacing=0.5, std=${std}, seed=${s.seed})`,
-  };
-  const centres: Record<string, string> = { ring: "data.ring_centres(8)", grid: "data.grid_centres(5, 0.5)" };
-  const name = String(s.data), listed = `torch.tensor([${places.map(([x, y]) => `[${Number(x.toFixed(3))}, ${Number(y.toFixed(3))}]`).join(", ")}])`;
-  const penalised = s.penalty !== "none", amount = s.penalty === "gradient_penalty" ? "weight" : "gamma";
-  const sgd: typeof adam = (player, exponent) => `opt_${player} = torch.optim.SGD(${player}.parameters(), lr=${rate(exponent)})\n`;
-  const optimiser = s.optimiser === "adam" ? adam : sgd;
-  return `import torch
-from torch import nn
-${penalised ? "from functools import partial\n" : ""}
-from ganlib import data, objectives${penalised ? ", penalties" : ""}
-from ganlib.metrics import mode_coverage
-from ganlib.networks import sample
-from ganlib.training import Run, train
-
-
-${network(Number(w), "ReLU", s.z === "uniform2" ? UNIFORM : NORMAL)}torch.manual_seed(${s.seed})
-centres = ${centres[name] ?? listed}
-reals = ${reals[name] ?? `centres[torch.randint(len(centres), (10_000,))] + ${std} * torch.randn(10_000, 2)`}
-G, D = Points(${one ? 1 : 2}, 2), Points(2, 1, logits=True)
-${optimiser("G", s.rateG)}${optimiser("D", s.rateD)}run = Run(G, D, opt_G, opt_D)
-rounds = train(
-    run,
-    data.batches(reals, ${BATCH}, seed=${s.seed}),
-    objectives.${s.game},
-    ${penalised ? `partial(penalties.${s.penalty}, ${amount}=${s.weight})` : "None"},
-    steps=${rounds},
-    d_steps=${s.k},
-)
-for losses in rounds:
-    pass
-print(losses)
-print(mode_coverage(sample(G, 500), centres, std=${std}))
-`;
 }
 
 define({

@@ -1,7 +1,9 @@
 // Chapter 2: what one real and one fake pay, over the square of the two answers.
+import { define } from "../define";
 import { draggable } from "../drag";
 import { D, G, OTHER, REAL, type Plot } from "../draw";
-import { define, type Frame, type Game } from "../frame";
+import type { Frame } from "../frame";
+import type { Game } from "../setup";
 import { num, say } from "../strings";
 import { LOG4, logit, price, sigmoid, softplus } from "../theory";
 

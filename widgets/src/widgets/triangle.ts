@@ -1,7 +1,9 @@
 // Chapter 5: every p_g over three outcomes is a point of a triangle; C over it, and the path of descent against the best D.
+import { define } from "../define";
 import { draggable } from "../drag";
 import { G, OTHER, ticks, type Plot } from "../draw";
-import { define, type Frame, type Game } from "../frame";
+import type { Frame } from "../frame";
+import type { Game } from "../setup";
 import { num, say } from "../strings";
 import { best, descend, jsd, LOG4, valueAtBest } from "../theory";
 
