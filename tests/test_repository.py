@@ -234,6 +234,16 @@ def test_a_bad_notebook_is_found(tmp_path, rule, number, change, fault):
     assert fault in faults[0]
 
 
+@pytest.mark.parametrize("path", **named(NOTEBOOKS))
+def test_a_chapter_ends_as_every_chapter_ends(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    heads = [name for name in re.findall(r"^## (.+)$", text, re.MULTILINE) if name != "How this book is tested"]  # chapter 0
+    assert heads[-2:] == ["Exercises", "What was shown"]
+    end = text[text.rindex("\n## What was shown\n") :]
+    assert text.count("Where it leads") == len(re.findall(r"^\*\*Where it leads\.\*\* ", end, re.MULTILINE)) <= 1
+
+
 # Text
 
 
