@@ -144,7 +144,7 @@ SEVERE = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": Tr
 
 
 def accessibility(page):
-    """Serious and critical violations that axe finds, in the page's light and dark dress."""
+    """What axe finds that is serious or critical, and headings out of order, in the page's light and dark dress."""
     from axe_playwright_python.sync_playwright import Axe
 
     found = []
@@ -152,7 +152,7 @@ def accessibility(page):
         page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
         page.wait_for_timeout(300)  # colours move over in a transition
         for violation in Axe().run(page, options=SEVERE).response["violations"]:
-            if violation["impact"] in ("serious", "critical"):
+            if violation["impact"] in ("serious", "critical") or violation["id"] == "heading-order":
                 found.append((theme, violation["id"], [node["html"][:120] for node in violation["nodes"][:3]]))
     return {"accessibility": found}
 
