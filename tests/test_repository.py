@@ -789,7 +789,8 @@ def test_every_test_file_has_a_stage():
     assert {f"tests/{name}" for name in known} <= {f"tests/{path.name}" for path in (ROOT / "tests").glob("test_*.py")}
     assert not {f"tests/{name}" for name in known} & {*run_tests.library_tests()}
     opening = {name for name in run_tests.library_tests() if re.search(r"import .*\bbrowser\b", (ROOT / name).read_text())}
-    assert {*run_tests.library_tests()} - {*run_tests.library_tests(quick=True)} == opening
+    slow = {*run_tests.library_tests()} - {*run_tests.library_tests(quick=True)}
+    assert opening < slow == {f"tests/{name}" for name in run_tests.SLOW}
 
 
 def test_notebooks_that_ask_for_mnist_are_known(tmp_path):

@@ -74,7 +74,7 @@ def test(*stages: str) -> None:
 
 
 def check() -> None:
-    """Runs lint and the tests of repository and library that need no browser, in less than three minutes."""
+    """Runs lint and the tests of repository and library but for the slowest, in less than three minutes."""
     install()
     run(PYTHON, "-m", "ruff", "format", "--check", "--quiet", ".")
     run(PYTHON, "-m", "ruff", "check", "--quiet", ".")

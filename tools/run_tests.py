@@ -2,7 +2,7 @@
 
 python tools/run_tests.py                        everything
 python tools/run_tests.py notebooks fallback     these stages only
-python tools/run_tests.py --quick library        without browsers, and without counting which lines of the library run
+python tools/run_tests.py --quick library        without the slow files, and without counting which lines of the library run
 """
 
 import json
@@ -22,8 +22,9 @@ STAGES = ("repository", "library", "pages", "alone", "notebooks", "fallback")
 REPOSITORY = ("test_repository.py", "test_notebooks.py")
 PAGES = ("test_book.py", "test_pages.py", "test_way.py", "test_widget_pages.py", "test_widgets_theory.py", "test_films.py")
 ALONE = ("test_alone.py",)
-# Tests of the library's widgets in a browser: they belong to the library, and what is to be quick leaves them out.
-BROWSER = tuple(f"test_widgets_{name}.py" for name in ("everywhere", "judge", "latent", "speed"))
+# Tests of the library in a browser or in Node, and the two slowest others: what is to be quick leaves them out.
+SLOW = tuple(f"test_widgets_{name}.py" for name in ("everywhere", "judge", "latent", "speed"))
+SLOW += ("test_widgets.py", "test_experiments_scaling.py", "test_experiments_convolution.py")
 SIDE_BY_SIDE = ("-n", "2")
 NBVAL = (
     "--nbval",
@@ -67,8 +68,8 @@ def run_pytest(stage: str, arguments: list[str], environment: dict[str, str]) ->
 
 
 def library_tests(quick: bool = False) -> list[str]:
-    """Every test file that no other stage runs; if it is to be quick, without those that open a browser."""
-    others = {*REPOSITORY, *PAGES, *ALONE, *(BROWSER if quick else ())}
+    """Every test file that no other stage runs; if it is to be quick, without the slow ones."""
+    others = {*REPOSITORY, *PAGES, *ALONE, *(SLOW if quick else ())}
     return [f"tests/{path.name}" for path in sorted((ROOT / "tests").glob("test_*.py")) if path.name not in others]
 
 
