@@ -59,11 +59,13 @@ class SparseFormatter(HtmlFormatter):
         out.write(f'<div class="highlight"><pre{" tabindex=0" if longest > FITS else ""}>')  # what scrolls takes the focus
         for line in rows:
             inner = "".join(f'<span class="{c}">{escape(t, False)}</span>' if c else escape(t, False) for c, t in line)
-            text = "".join(text for _, text in line).rstrip("\n")
-            hang = len(text) - len(text.lstrip()) + 2  # what wraps stands a little to the right of where its line begins
-            if len(text[: hang - 2] + text.lstrip().partition(" ")[0]) > NEVER_WRAPS:  # else the first word leaves its line
+            code = "".join(text for _, text in line).rstrip("\n")
+            indent, first = len(code) - len(code.lstrip()), code.lstrip().partition(" ")[0]
+            if indent + len(first) > NEVER_WRAPS:  # else the first word as a whole leaves its line
                 inner = inner.replace("(", "(<wbr>", 1)
-            out.write(inner if len(text) <= NEVER_WRAPS else f'<span class="l" style="--i:{hang}ch">{inner}</span>')
+            if len(code) > NEVER_WRAPS:  # what wraps stands a little to the right of where its line begins
+                inner = f'<span class="l" style="--i:{indent + 2}ch">{inner}</span>'
+            out.write(inner)
         out.write("</pre></div>\n")
 
 
