@@ -11,6 +11,7 @@ import io
 import time
 
 import bench
+import digits
 import torch
 from PIL import Image
 from torch import Tensor
@@ -100,5 +101,5 @@ def main(**changes) -> dict:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     start = time.process_time()
-    figures = main() | record.provenance(CONFIGURATION["seed"])
+    figures = main() | record.provenance(CONFIGURATION["seed"]) | digits.drawn_by("mnist_generator")
     record.write("digit_cards", CONFIGURATION, figures, time.process_time() - start, clock="processor")

@@ -53,3 +53,8 @@ USES = (
     *(score, floor, seen, distances, neighbours, metrics.class_balance, eye.classify, eye.DigitClassifier),
     f"weights = {MANIFEST['digit_classifier.safetensors']['sha256']!r}",
 )
+
+
+def drawn_by(*generators: str) -> dict[str, dict[str, str]]:
+    """What a record says of the shipped generators that it scores: the SHA-256 of each one's file, by name."""
+    return {"drawn_by": {name: MANIFEST[f"{name}.safetensors"]["sha256"] for name in generators}}

@@ -2,30 +2,27 @@
 
     python experiments/parzen_2014.py    # scores what there is in experiments/runs/ -> results/parzen_2014.json
 
-It scores the models that model_2014.py has trained and the five generators of mnist_gan.py, as far as they are there, beside
-data, k-means centres, noise and one repeated image. Scores are kept in experiments/runs/. The record is of what was there: if
-it was not the models of both laws of z at full length and all five generators, the record needs another --name.
+It scores the models that model_2014.py has trained, as far as they are there, beside data, k-means centres, noise and one
+repeated image. Scores are kept in experiments/runs/. The record is of what was there: if it was not the models of both laws of
+z at full length, the record needs another --name. (What the same two protocols say of chapter 8's generators is the record of
+mnist_gan_judged.py.)
 """
 
 import argparse
 import hashlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import bench
 import digits
-import mnist_gan
 import model_2014
 import protocols
 import torch
 from model_2014 import CONFIGURATION
-from safetensors.torch import load_file
 from torch import Tensor
 
 from ganlib import data, eye, networks, record
-
-SEEDS = range(5)  # of chapter 8's generators
 
 
 def by_windows(samples: Tensor) -> dict[str, float]:
@@ -71,13 +68,6 @@ def of_model(seed: int, file: str, sha256: str, averaged: bool) -> dict[str, dic
     return by_both(lambda n: networks.sample(G, n))
 
 
-def of_chapter_8(seed: int, sha256: str) -> dict[str, dict]:
-    """The averaged generator of one of chapter 8's seeds."""
-    G = networks.MLPGenerator()
-    G.load_state_dict(load_file(mnist_gan.weights_of(seed)))
-    return by_both(lambda n: model_2014.unit_batch(networks.sample(G, n)))
-
-
 def kept(label: str, compute: Callable, **settings: Any) -> dict[str, Any]:
     """The scores by this code, or those remembered; `sha256` of a file among the settings tells one training from another."""
     uses = [by_both, by_windows, protocols, model_2014, digits.seen, eye, data.to_float, networks.sample]
@@ -109,16 +99,10 @@ def logs_there() -> dict[Path, dict]:
     return dict(sorted(logs.items(), key=lambda item: [item[1][key] for key in ("z", "seed", "epochs")]))
 
 
-def weights_there() -> dict[int, Path]:
-    """The file of every generator of chapter 8, by its seed."""
-    files = {seed: Path(mnist_gan.weights_of(seed)) for seed in SEEDS}
-    return {seed: path for seed, path in files.items() if path.exists()}
-
-
-def is_part(logs: Iterable[dict], seeds: Collection[int]) -> bool:
-    """Whether one of the models of seed 0 at full length, or one of the generators, is not among these."""
+def is_part(logs: Iterable[dict]) -> bool:
+    """Whether one of the models of seed 0 at full length is not among these."""
     whole = {(z, 0, CONFIGURATION["epochs"]) for z in CONFIGURATION["z"]}
-    return not whole <= {(log["z"], log["seed"], log["epochs"]) for log in logs} or len(seeds) < len(SEEDS)
+    return not whole <= {(log["z"], log["seed"], log["epochs"]) for log in logs}
 
 
 def models() -> list[tuple[dict, dict, dict]]:
@@ -131,12 +115,6 @@ def models() -> list[tuple[dict, dict, dict]]:
     return found
 
 
-def generators() -> list[dict]:
-    """Scores of chapter 8's generators, of the seeds that are there."""
-    digests = {seed: hashlib.sha256(path.read_bytes()).hexdigest() for seed, path in weights_there().items()}
-    return [kept(f"chapter 8 seed {seed}", of_chapter_8, seed=seed, sha256=sha256) for seed, sha256 in digests.items()]
-
-
 def title(log: dict[str, Any]) -> str:
     at_length = "" if log["epochs"] == CONFIGURATION["epochs"] else f", {log['epochs']} epochs"
     return f"2014, {log['z']} z, seed {log['seed']}{at_length}"
@@ -144,12 +122,11 @@ def title(log: dict[str, Any]) -> str:
 
 def write_record(
     models: list[tuple],
-    generators: list[dict],
     nulls: dict[str, dict],
     name: str = "parzen_2014",
     folder: Path = record.RESULTS,
 ) -> Path:
-    """The record of these models and generators and of no others.
+    """The record of these models and of no others.
 
     Its time is that of the training of the models and of all scores.
     """
@@ -159,11 +136,10 @@ def write_record(
     for log, own, averaged in models:
         lines.append(log | own["parzen"] | {"averaged": averaged["parzen"]})
         rows += [row(title(log), own), row(f"{title(log)}, averaged", averaged)]
-    rows += [row(f"the generator of chapter 8, seed {scores['seed']}", scores) for scores in generators]
     figures = {"models_2014": lines}
     figures |= {name: nulls[name]["parzen"] | origin_of(nulls[name]) for name in ("real", "k_means", "noise", "one_image")}
-    figures |= {"chapter_8": [scores["parzen"] | origin_of(scores) for scores in generators], "protocol_2018": rows}
-    timed = [*nulls.values(), *generators, *(entry for model in models for entry in model)]
+    figures |= {"protocol_2018": rows}
+    timed = [*nulls.values(), *(entry for model in models for entry in model)]
     configuration = CONFIGURATION | {"sigmas": protocols.SIGMAS, "validation": protocols.VALIDATION}
     seconds = sum(entry["seconds"] for entry in timed)
     return record.write(name, configuration, figures | {"opening": model_2014.opening()}, seconds, folder, "processor")
@@ -172,5 +148,5 @@ def write_record(
 if __name__ == "__main__":
     torch.set_num_threads(1)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked = bench.asked(parser, "parzen_2014", lambda _: is_part(logs_there().values(), weights_there()))
-    print(write_record(models(), generators(), nulls(), asked.name))
+    asked = bench.asked(parser, "parzen_2014", lambda _: is_part(logs_there().values()))
+    print(write_record(models(), nulls(), asked.name))

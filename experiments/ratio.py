@@ -113,7 +113,7 @@ def main(seed: int = 0, sampler: str = "shipped", turns: float = 1.0) -> dict[st
 
 USES = (with_ones, fit_judge, logits_of, calibrated, miscalibration, sampled, fresh_judge, judge_turn, weighing)
 USES += (networks.sample, nonsaturating.d_loss.loss, data.batches, *digits.USES, f"numbers = {POOL, DRAWN, HELD, JUDGES}")
-USES += (f"generator = {digits.MANIFEST['mnist_generator.safetensors']['sha256']!r}", networks.MLPDiscriminator)
+USES += (f"{digits.drawn_by('mnist_generator')}", networks.MLPDiscriminator)
 
 
 def kept(sampler: str, seed: int, turns: float) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def opening() -> dict[str, list[float]]:
 def write_record(runs: list[dict[str, Any]], name: str = "ratio", folder: Path = record.RESULTS) -> Path:
     """The record of these runs and of no others."""
     configuration = {"judges": JUDGES, "seeds": SEEDS, "pool": POOL, "drawn": DRAWN, "held": HELD}
-    figures = {"floor": digits.floor(DRAWN)[0], "runs": runs, "opening": opening()}
+    figures = {"floor": digits.floor(DRAWN)[0], "runs": runs, "opening": opening()} | digits.drawn_by("mnist_generator")
     return record.write(name, configuration, figures, sum(run["seconds"] for run in runs), folder, "processor")
 
 

@@ -138,17 +138,15 @@ def main(
 
 
 def baselines(n: int = SAMPLES) -> dict[str, dict]:
-    """Real stacked digits of both splits, one picture repeated, noise, and chapter 8's generator, three draws a picture."""
+    """Real stacked digits of both splits, one picture repeated, and noise."""
     (images, _), (unseen, _) = data.mnist("train"), data.mnist("test")
     noise = 2 * torch.rand(n, 3, 28, 28, generator=torch.Generator().manual_seed(0)) - 1
-    drawn = networks.sample(networks.mnist_generator(), 3 * n)
     real = stacked(images, n, seed=0)
     rows = {
         "real digits": score(real),
         "real digits, test images": score(stacked(unseen, n, seed=0)),
         "one picture": score(real[:1].expand(n, -1, -1, -1)),
         "uniform noise": score(noise),
-        "chapter 8, three draws": score(drawn.view(n, 3, 28, 28)),
     }
     return {"rows": rows}
 

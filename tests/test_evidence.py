@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,7 @@ def test_every_record_of_a_training_has_an_opening():
         "digit_classifier": "the shipped weights give the recorded accuracy",
         "digit_cards": "a short slice is played again, and the shipped generator draws its cards",
         "saturation": "the first looks of seed 0 are played again",
+        "mnist_gan_judged": "the shipped generator's triples are counted again",
         "throughput": "times, of a machine",
         "race": "times, of a machine",
         "notebook_times": "times, of a machine",
@@ -100,6 +102,21 @@ def test_every_record_of_a_training_has_an_opening():
     }
     without = {path.stem for path in record.RESULTS.glob("*.json") if "opening" not in json.loads(path.read_text())}
     assert without == others.keys()
+
+
+def test_a_record_that_scores_a_shipped_generator_scored_the_one_that_is_shipped():
+    """An experiment that loads one writes its SHA-256; a later training would leave the score behind otherwise."""
+    manifest = json.loads((record.RESULTS.parent / "weights" / "manifest.json").read_text())
+    loads = {
+        path.stem: set(re.findall(r"(\w+_generator)\(\)", path.read_text()))
+        for path in (record.RESULTS.parents[1] / "experiments").glob("*.py")
+    }
+    loads = {name: {G for G in found if f"{G}.safetensors" in manifest} for name, found in loads.items()}
+    users = {name for name, found in loads.items() if found}
+    assert users == {"digit_cards", "ratio", "mnist_gan_judged"}
+    for name in users:
+        expected = {G: manifest[f"{G}.safetensors"]["sha256"] for G in loads[name]}
+        assert record.read(name)["drawn_by"] == expected, f"{name} scored other weights: run experiments/{name}.py again"
 
 
 def test_seeds_are_found_wherever_they_stand(evidence):

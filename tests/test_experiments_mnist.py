@@ -7,6 +7,7 @@ import math
 import bench
 import digits
 import mnist_gan
+import mnist_gan_judged
 import pytest
 import race
 import throughput
@@ -65,6 +66,23 @@ def test_the_record_keeps_its_promises():
         assert run["along"][-1]["ema"] == pytest.approx(run["ema"]) and run["along"][-1]["raw"] == pytest.approx(run["raw"])
         assert run["ema"]["confidence"] > 0.9
         assert run["ema"]["rarest_class"] > 0.05
+
+
+def test_a_judgement_is_kept_for_these_weights_and_the_shipped_generator_is_counted_as_recorded(tmp_path, monkeypatch):
+    """A file of other weights is another run; the triples of the shipped one come out as the record has them."""
+    monkeypatch.setattr(bench, "RUNS", tmp_path)
+    monkeypatch.setattr(mnist_gan, "weights_of", lambda seed: tmp_path / f"weights{seed}")
+    monkeypatch.setattr(mnist_gan_judged, "SEEDS", (3,))
+    monkeypatch.setattr(mnist_gan_judged.parzen_2014, "by_both", lambda sampler: {"shape": list(sampler(2).shape)})
+    for changed in (False, True):
+        state = networks.MLPGenerator().state_dict()
+        (tmp_path / "weights3").write_bytes(mnist_gan_judged.bench.to_bytes(state))
+        (run,) = mnist_gan_judged.runs()
+        assert run["shape"] == [2, 784] and run["seed"] == 3 and len(list(tmp_path.glob("judged_seed_3.*"))) == 1 + changed
+    counted, recorded = mnist_gan_judged.by_triples(), record.read("mnist_gan_judged")["triples"]
+    assert counted["modes"] == recorded["modes"] == 1000 and counted["kl"] == pytest.approx(recorded["kl"], abs=1e-3)
+    for ours, theirs in zip(counted["thresholds"], recorded["thresholds"], strict=True):
+        assert ours["share"] == pytest.approx(theirs["share"], abs=2e-3)
 
 
 def test_what_was_tried_and_the_copied_eps_say_what_the_chapter_says():

@@ -6,15 +6,13 @@ import warnings
 
 import bench
 import digits
-import mnist_gan
 import model_2014
 import parzen_2014
 import protocols
 import pytest
 import torch
-from safetensors.torch import save_file
 
-from ganlib import data, networks, record
+from ganlib import data, record
 
 
 @pytest.fixture
@@ -150,43 +148,40 @@ def test_the_averaged_generator_is_an_average_and_changes_nothing(short, monkeyp
 
 
 def test_a_record_holds_what_is_there_under_what_its_log_says(short, monkeypatch):
-    """Two models, one of them under another's name, and a generator of chapter 8; what is gone is not in the next record."""
+    """Two models, one of them under another's name; what is gone is not in the next record."""
     monkeypatch.setattr(protocols, "protocol_2018", lambda features, probabilities: {"n": len(features)})
     monkeypatch.setattr(parzen_2014.by_both, "__defaults__", (300,))
-    monkeypatch.setattr(mnist_gan, "weights_of", lambda seed: short / f"seed{seed}.safetensors")
     monkeypatch.setattr(protocols.k_means, "__defaults__", (50, 1, 0))
-    save_file(networks.MLPGenerator().state_dict(), short / "seed2.safetensors")
     for z, seed in {"uniform": 4, "normal": 0}.items():
         model_2014.main(**QUICK, z=z, seed=seed, epochs=1, path=short / f"model_2014_{z}.pt")
     for old in list(short.glob("model_2014_normal.*")):  # the state, and the story beside it
         old.rename(old.with_name(old.name.replace("normal", "uniform_seed7")))
-    (found, eights), nulls = (parzen_2014.models(), parzen_2014.generators()), parzen_2014.nulls()
-    assert parzen_2014.is_part(parzen_2014.logs_there().values(), parzen_2014.weights_there())
-    path = parzen_2014.write_record(found, eights, nulls, "short", short / "results")
+    found, nulls = parzen_2014.models(), parzen_2014.nulls()
+    assert parzen_2014.is_part(parzen_2014.logs_there().values())
+    path = parzen_2014.write_record(found, nulls, "short", short / "results")
     written = json.loads(path.read_text())
     logs = written["models_2014"]
     assert [(log["z"], log["seed"], log["epochs"]) for log in logs] == [("normal", 0, 1), ("uniform", 4, 1)]
     names = [row["name"] for row in written["protocol_2018"]]
     assert {"2014, normal z, seed 0, 1 epochs, averaged", "2014, uniform z, seed 4, 1 epochs"} <= set(names)
-    assert all(log["nats"] != log["averaged"]["nats"] for log in logs) and len(names) == len(set(names)) == 4 + 2 * 2 + 1
-    assert written.keys() == record.read("parzen_2014").keys() and [row["seed"] for row in written["chapter_8"]] == [2]
-    assert [row["n"] for row in written["protocol_2018"]][4:] == [300] * 5
+    assert all(log["nats"] != log["averaged"]["nats"] for log in logs) and len(names) == len(set(names)) == 4 + 2 * 2
+    assert written.keys() == record.read("parzen_2014").keys()
+    assert [row["n"] for row in written["protocol_2018"]][4:] == [300] * 4
     assert {"nats", "error", "sigma", "seed", "commit", "environment"} <= logs[0]["averaged"].keys() | logs[0].keys()
     trained = sum(log["seconds"] for log in logs)
     assert trained < written["processor_seconds"] < trained + 120
     monkeypatch.setattr(protocols, "seen_by_eye", lambda _: pytest.fail("it was scored already"))
-    assert parzen_2014.models() == found and parzen_2014.generators() == eights
+    assert parzen_2014.models() == found
     for gone in short.glob("*seed7*"):
         gone.unlink()
-    path = parzen_2014.write_record(parzen_2014.models(), [], nulls, "short", short / "results")
+    path = parzen_2014.write_record(parzen_2014.models(), nulls, "short", short / "results")
     assert [log["z"] for log in json.loads(path.read_text())["models_2014"]] == ["uniform"]
 
 
-def test_the_whole_of_the_experiment_is_both_laws_at_length_and_five_generators():
+def test_the_whole_of_the_experiment_is_both_laws_at_length():
     logs = [{"z": z, "seed": 0, "epochs": 250} for z in ("uniform", "normal")]
-    assert not parzen_2014.is_part(logs, range(5))
-    assert parzen_2014.is_part(logs, range(4)) and parzen_2014.is_part(logs[:1], range(5))
-    assert parzen_2014.is_part([logs[0], logs[1] | {"epochs": 240}], range(5))
+    assert not parzen_2014.is_part(logs)
+    assert parzen_2014.is_part(logs[:1]) and parzen_2014.is_part([logs[0], logs[1] | {"epochs": 240}])
 
 
 def test_the_protocol_and_its_nulls(short):
