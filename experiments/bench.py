@@ -177,7 +177,7 @@ def go_on(run: training.Run, path: Path | None, identity: dict[str, Any]) -> dic
     return story
 
 
-# Chapter 8's recipe, and what decides how a run of it ends
+# Chapter 8's pair, and what decides how a run of it ends
 
 PLAYED = (
     *(training.train, training.discriminator_step, training.generator_step, training.update_ema, training.Run),
@@ -188,14 +188,14 @@ PLAYED = (
 def fresh_run(
     G: nn.Module, D: nn.Module, lr: float = 1e-3, lr_D: float = 5e-4, betas: Sequence[float] = (0.0, 0.99)
 ) -> training.Run:
-    """A run about to begin, with the optimisers of chapter 8: Adam without momentum, G twice as fast as D."""
+    """A run about to begin: Adam without momentum, as in chapter 8, and G twice as fast as D (there nearly three times)."""
     opt_G = torch.optim.Adam(G.parameters(), lr=lr, betas=tuple(betas), fused=True)
     opt_D = torch.optim.Adam(D.parameters(), lr=lr_D, betas=tuple(betas), fused=True)
     return training.Run(G, D, opt_G, opt_D)
 
 
 def recipe(seed: int = 0) -> training.Run:
-    """The pair of chapter 8 with its optimisers, from this seed."""
+    """The pair of chapter 8 with the optimisers of :func:`fresh_run`, from this seed."""
     torch.manual_seed(seed)
     return fresh_run(networks.MLPGenerator(), networks.MLPDiscriminator())
 

@@ -23,7 +23,7 @@ from ganlib.training import discriminator_step, train
 
 CONFIGURATION = {
     "seed": 0,
-    "early_rounds": 250,  # of chapter 8's recipe; the late G is the one that ganlib ships
+    "early_rounds": 250,  # of chapter 8's pair; the late G is the one that ganlib ships
     "judge_rounds": 750,  # turns of a new D against both, which stand still
     "batch": 128,
     "cards": [24, 12, 12],  # real test digits, early fakes, late fakes
@@ -44,7 +44,7 @@ def sheet(images: Tensor, columns: int) -> str:
 
 
 def early_generator(images: Tensor, config: dict) -> MLPGenerator:
-    """Chapter 8's G after its first few rounds; both players are trained by chapter 8's recipe."""
+    """Chapter 8's G after its first few rounds; both players are trained by :func:`bench.fresh_run`."""
     run = bench.recipe(config["seed"])
     for _ in train(run, data.batches(images, config["batch"], config["seed"]), nonsaturating, steps=config["early_rounds"]):
         pass

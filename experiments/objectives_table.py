@@ -4,7 +4,7 @@
     python experiments/objectives_table.py --games hinge --rounds 100 --name objectives_short
 
 Points: the pair of remedies_pair.py with a second hidden layer in D, its Adam and its chance; digits: a smaller copy of chapter
-8's pair, in bfloat16, with chapter 8's optimisers. All rows of a task have the same networks, rounds, batches, learning rates
+8's pair, in bfloat16, with chapter 8's Adam. All rows of a task have the same networks, rounds, batches, learning rates
 and one turn of D a round; none was tuned. They differ in the objective, in the penalty, and in the processor's time, which is
 counted. The penalty is that of Gulrajani et al. 2017 with the weights of their programs: 10 on digits, 0.1 on points.
 

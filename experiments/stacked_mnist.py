@@ -82,7 +82,7 @@ def score(pictures: Tensor) -> dict:
 
 
 def run_of_pack(pack: int, seed: int) -> training.Run:
-    """A pair about to begin, with chapter 8's optimisers; its products are computed in bfloat16."""
+    """A pair about to begin, with chapter 8's Adam, D half as fast as G; its products are computed in bfloat16."""
     torch.manual_seed(seed)
     G, D = networks.MLPGenerator(image_shape=(3, 28, 28)), PackedDiscriminator(pack)
     return bench.fresh_run(networks.in_bfloat16(G), networks.in_bfloat16(D), **RATES)
