@@ -8,8 +8,9 @@ multiply hidden layers in bfloat16; weights, averages and both ends of each netw
 a gradient is a twentieth to a quarter of what the choice of the batch adds, in both networks (packed ring after 133,500 rounds,
 plain grid after 200,000, root mean square over 16 batches); its mean is no larger than chance makes it.
 
-Most rounds of the record were played by an older program for the processor, which a tag keeps: "made_by" in the record names
-the tag and, for each row, the first and the last of these rounds. The other rounds, and the rows in float32, are PyTorch's.
+Most rounds of the record were played by an older program for the processor, which a commit keeps: "made_by" in the record
+names it, its tag and, for each row, the first and the last of these rounds. The other rounds, and the rows in float32, are
+PyTorch's.
 
 Data: a seed's are 100,000 points; each place of a pack is drawn from them with replacement, once. An epoch is a random order of
 the 100,000 packs in batches of 100. The networks, and what of the configuration could not be read, stand in pacgan.py.

@@ -1,8 +1,10 @@
 """The evidence page is made from the book: every statement is decided by something, and everything named exists."""
 
+import functools
 import importlib.util
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,22 @@ def test_a_record_that_scores_a_shipped_generator_scored_the_one_that_is_shipped
     for name in users:
         expected = {G: manifest[f"{G}.safetensors"]["sha256"] for G in loads[name]}
         assert record.read(name)["drawn_by"] == expected, f"{name} scored other weights: run experiments/{name}.py again"
+
+
+def test_every_commit_that_a_record_names_is_there():
+    """Where the history is whole; with it the program that played most rounds of ring and grid, which chapter 11 names."""
+    root = record.RESULTS.parents[1]
+    git = functools.partial(subprocess.run, cwd=root, capture_output=True, text=True)
+    if git(["git", "rev-parse", "--is-shallow-repository"]).stdout.strip() != "false":
+        return  # a copy without history, or with a part of it
+    text = "".join(path.read_text() for path in record.RESULTS.glob("*.json"))
+    commits = sorted(set(re.findall(r'"commit": "([0-9a-f]{40})', text)))
+    assert len(commits) > 20
+    lost = [commit for commit in commits if git(["git", "merge-base", "--is-ancestor", commit, "HEAD"]).returncode]
+    assert not lost, f"these commits made records and are no part of the history: {lost}"
+    made_by = record.read("ring_grid")["made_by"]
+    assert git(["git", "cat-file", "-e", f"{made_by['commit']}:{made_by['file']}"]).returncode == 0
+    assert f"`{made_by['commit'][:7]}`" in (root / "notebooks" / "11_mode_collapse.ipynb").read_text()
 
 
 def test_seeds_are_found_wherever_they_stand(evidence):

@@ -143,6 +143,7 @@ function create(frame: Frame): Game {
       for (let i = 0; i < STEPS; i++) {
         const tile = strips[round * STEPS + i], [u, v] = step(round * STEPS + i);
         if (tile) plot.pen.drawImage(tile, i * size, top, size, size);
+        else plot.stroke({ color: "control", width: 1 }, () => plot.pen.rect(i * size + 0.5, top + 0.5, size - 1, size - 1)); // a digit will stand here
         if (Math.hypot(u - x, v - y) < 0.02) plot.stroke({ color: "o", width: 2 }, () => plot.pen.rect(i * size + 1, top + 1, size - 2, size - 2));
       }
     }
