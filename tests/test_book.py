@@ -567,6 +567,17 @@ def test_signs_of_a_formula_are_read():
     assert characters(page) == {"𝑥", *"log<orb"}
 
 
+def test_punctuation_stays_with_its_own_formula():
+    """Two equal pieces of text in one sentence: the sign moves from the piece beside the formula, not from the first."""
+    from docutils import nodes
+    from formulas import keep_punctuation
+
+    before, after = nodes.Text(", "), nodes.Text(", ")
+    sentence = nodes.paragraph("", "", nodes.strong("", "one"), before, nodes.math("", "p"), after, nodes.emphasis("", "then"))
+    keep_punctuation(sentence)
+    assert sentence.astext() == "one, p, then" and next(sentence.findall(nodes.inline)).astext() == "p,"
+
+
 @pytest.mark.parametrize(
     ("tex", "part"),
     [

@@ -190,10 +190,10 @@ def keep_punctuation(root: nodes.Node) -> None:
         held: list[nodes.Node] = [formula]
         if place + 1 < len(parent) and isinstance(after := parent[place + 1], nodes.Text) and (m := AFTER.match(after)):
             held.append(nodes.Text(m[0]))
-            parent.replace(after, nodes.Text(after[m.end() :]))
+            parent[place + 1] = nodes.Text(after[m.end() :])
         if place > 0 and isinstance(before := parent[place - 1], nodes.Text) and (m := BEFORE.search(before)):
             held.insert(0, nodes.Text(m[0]))
-            parent.replace(before, nodes.Text(before[: m.start()]))
+            parent[place - 1] = nodes.Text(before[: m.start()])
         if len(held) > 1:
             span = nodes.inline(classes=["held"])
             parent.replace(formula, span)
