@@ -45,6 +45,32 @@ def as_values(values: Any, name: str) -> Tensor:
     return tensor
 
 
+def in_float64(values: Tensor) -> Tensor:
+    """The values in float64, on the CPU where their device has none, as Apple's MPS."""
+    try:
+        return values.double()
+    except TypeError:  # so says MPS
+        return values.cpu().double()
+
+
+def scaled(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Bytes 0..255 as floats in [-1, 1], the range of G's tanh."""
+    return images.to(dtype).div_(127.5).sub_(1)
+
+
+def check_signed(images: Tensor, name: str = "images") -> None:
+    """Refuses floats that are nowhere below 0, most likely in [0, 1]: there black would be taken for grey.
+
+    Raises:
+        ValueError: no value is below 0.
+    """
+    values = images.float() if images.dtype.itemsize < 4 else images
+    low, high = (bound.item() for bound in values.aminmax())
+    if low >= 0:
+        found = f"from {low:.4g} to {high:.4g}, as in [0, 1]; data.to_float scales bytes, and 2 * images - 1 these"
+        raise ValueError(f"{name} must lie in [-1, 1], got values {found}.")
+
+
 def whole(value: Any, name: str, least: int, most: int = 2**63 - 1) -> int:
     """A whole number from `least` to `most`, both included, Python's or NumPy's; at most what 64 bits hold.
 

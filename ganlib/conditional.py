@@ -5,9 +5,11 @@ from math import prod
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
+from ganlib.arguments import whole
 from ganlib.conv import DCGANDiscriminator, DCGANGenerator
+from ganlib.inputs import check_images, check_latents, rows_of, wholes
+from ganlib.networks import MLPGenerator
 from ganlib.shipped import shipped_network
 from ganlib.types import Images, Labels, Latents, Logits
 
@@ -21,15 +23,11 @@ def label_rows(labels: Labels, classes: int, beside: Tensor) -> Tensor:
         beside: (batch, ...), what a network reads together with them.
 
     Raises:
-        TypeError: labels are not int64.
-        ValueError: labels are not one for each row of `beside`.
-        RuntimeError: a label is not one of the classes, as torch's one_hot says.
+        TypeError, ValueError: as :func:`ganlib.inputs.rows_of`, or classes is no whole number from 1 on.
     """
-    if labels.dtype != torch.int64:
-        raise TypeError(f"labels must be int64, got {labels.dtype}.")
-    if labels.shape != beside.shape[:1]:
-        raise ValueError(f"labels must have shape ({len(beside)},), one a sample, got {tuple(labels.shape)}.")
-    return one_hot(labels, classes).to(beside)
+    classes = whole(classes, "classes", 1)
+    diagonal = torch.eye(classes, dtype=beside.dtype, device=beside.device)
+    return rows_of(diagonal, labels, beside)
 
 
 class ConditionalGenerator(nn.Module):
@@ -51,21 +49,18 @@ class ConditionalGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.z_dim, self.classes, self.image_shape = z_dim, classes, tuple(image_shape)
+        widths = wholes(widths, "widths")
         layers = [nn.Linear(z_dim + classes, widths[0]), nn.LeakyReLU(0.2)]
         for narrow, wide in zip(widths, widths[1:]):
             layers += [nn.Linear(narrow, wide), nn.BatchNorm1d(wide), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], prod(self.image_shape)), nn.Tanh())
 
     def forward(self, z: Latents, labels: Labels) -> Images:
+        check_latents(z, self.z_dim, self.layers[0].weight)
         seen = torch.cat([z, label_rows(labels, self.classes, z)], dim=1)
         return self.layers(seen).unflatten(1, self.image_shape)
 
-    def sample_z(self, n: int, generator: torch.Generator | None = None) -> Latents:
-        """n draws from the standard normal, on the device of the weights."""
-        weight = self.layers[0].weight
-        if generator is None:
-            return torch.randn(n, self.z_dim, device=weight.device, dtype=weight.dtype)
-        return torch.randn(n, self.z_dim, generator=generator, device=generator.device).to(weight)
+    sample_z = MLPGenerator.sample_z
 
 
 class ConcatDiscriminator(nn.Module):
@@ -79,13 +74,15 @@ class ConcatDiscriminator(nn.Module):
 
     def __init__(self, image_shape: Sequence[int] = (1, 28, 28), classes: int = 10, widths: Sequence[int] = (512, 256)) -> None:
         super().__init__()
-        self.classes = classes
-        sizes, layers = [prod(image_shape) + classes, *widths], []
+        self.classes, self.image_shape = classes, tuple(image_shape)
+        sizes = [prod(self.image_shape) + classes, *wholes(widths, "widths", 0)]
+        layers = []
         for wide, narrow in zip(sizes, sizes[1:]):
             layers += [nn.Linear(wide, narrow), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], 1))
 
     def forward(self, images: Images, labels: Labels) -> Logits:
+        check_images(images, self.image_shape)
         seen = torch.cat([images.flatten(1), label_rows(labels, self.classes, images)], dim=1)
         return self.layers(seen).squeeze(1)
 
@@ -103,7 +100,8 @@ class ProjectionDiscriminator(nn.Module):
 
     def __init__(self, image_shape: Sequence[int] = (1, 28, 28), classes: int = 10, widths: Sequence[int] = (512, 256)) -> None:
         super().__init__()
-        sizes, layers = [prod(image_shape), *widths], [nn.Flatten()]
+        self.image_shape, widths = tuple(image_shape), wholes(widths, "widths", 0)
+        sizes, layers = [prod(self.image_shape), *widths], [nn.Flatten()]
         for wide, narrow in zip(sizes, sizes[1:]):
             layers += [nn.Linear(wide, narrow), nn.LeakyReLU(0.2)]
         self.phi = nn.Sequential(*layers)
@@ -112,8 +110,9 @@ class ProjectionDiscriminator(nn.Module):
         nn.init.zeros_(self.V.weight)  # at first the label says nothing
 
     def forward(self, images: Images, labels: Labels) -> Logits:
-        phi = self.phi(images)
-        return self.psi(phi).squeeze(1) + (self.V(labels) * phi).sum(dim=1)
+        check_images(images, self.image_shape)
+        phi, rows = self.phi(images), self.V.weight
+        return self.psi(phi).squeeze(1) + (rows_of(rows, labels, phi) * phi).sum(dim=1)
 
 
 class ConvConditionalGenerator(nn.Module):
@@ -152,6 +151,7 @@ class ConvProjectionDiscriminator(nn.Module):
 
     def __init__(self, image_shape: Sequence[int] = (1, 28, 28), classes: int = 10) -> None:
         super().__init__()
+        self.image_shape = tuple(image_shape)
         layers = DCGANDiscriminator(image_shape).layers
         self.phi, self.psi = layers[:-1], layers[-1]
         self.V = nn.Embedding(classes, self.psi.in_features)

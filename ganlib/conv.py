@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import nn
 
+from ganlib.arguments import whole
+from ganlib.inputs import wholes
 from ganlib.networks import MLPDiscriminator, MLPGenerator
 from ganlib.shipped import shipped_network
 
@@ -42,13 +44,13 @@ def divided(image_shape: Sequence[int], factor: int) -> tuple[int, int]:
         factor: 1 or more.
 
     Raises:
-        ValueError: image_shape is not three numbers from 1 on, or a side cannot be divided.
+        TypeError: a number is not whole.
+        ValueError: image_shape is not three numbers from 1 on, a side cannot be divided, or factor < 1.
     """
-    sides = tuple(image_shape[1:])
-    if len(image_shape) != 3 or min(image_shape) < 1 or any(side % factor for side in sides):
-        raise ValueError(
-            f"image_shape must be (channel, height, width) with sides divisible by {factor}, got {tuple(image_shape)}."
-        )
+    shape, factor = wholes(image_shape, "image_shape", 0, 0), whole(factor, "factor", 1)
+    sides = shape[1:]
+    if len(shape) != 3 or min(shape) < 1 or any(side % factor for side in sides):
+        raise ValueError(f"image_shape must be (channel, height, width) with sides divisible by {factor}, got {shape}.")
     return sides[0] // factor, sides[1] // factor
 
 
@@ -63,7 +65,8 @@ class DCGANGenerator(nn.Module):
         up: ``up(channels, out)`` makes the layer that doubles the side: :func:`shuffled`, :func:`transposed`, :func:`resized`.
 
     Raises:
-        ValueError: the sides of image_shape cannot be halved so often.
+        TypeError: a number is not whole.
+        ValueError: the sides of image_shape cannot be halved so often, or there are no channels.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class DCGANGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.z_dim, self.image_shape = z_dim, tuple(image_shape)
+        dense, channels = wholes(dense, "dense", 0), wholes(channels, "channels")
         small = channels[0], *divided(image_shape, 2 ** len(channels))
         layers = []
         for narrow, wide in zip((z_dim, *dense), dense):
@@ -101,7 +105,8 @@ class DCGANDiscriminator(nn.Module):
         patch: side of the patches that the image is cut into.
 
     Raises:
-        ValueError: the sides of image_shape cannot be divided by patch.
+        TypeError: a number is not whole.
+        ValueError: the sides of image_shape cannot be divided by patch, or there are no channels.
     """
 
     def __init__(
@@ -112,7 +117,8 @@ class DCGANDiscriminator(nn.Module):
         patch: int = 4,
     ) -> None:
         super().__init__()
-        self.image_shape = tuple(image_shape)
+        self.image_shape, patch = tuple(image_shape), whole(patch, "patch", 1)
+        dense, channels = wholes(dense, "dense", 0), wholes(channels, "channels")
         sizes = channels[-1] * prod(divided(image_shape, patch)), *dense
         layers = [nn.PixelUnshuffle(patch)]
         for before, after in zip((image_shape[0] * patch**2, *channels), channels):

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from ganlib.arguments import as_tensor, as_values, number, positive, seeded, several, whole
+from ganlib.arguments import as_tensor, as_values, number, positive, scaled, seeded, several, whole
 from ganlib.mnist import Digits, digits, mnist
 from ganlib.readers import from_arrays, images, read_idx
 from ganlib.types import Array, Points, Samples
@@ -41,13 +41,14 @@ def to_float(images: UInt8[Array, "..."]) -> Float[Tensor, "..."]:
     images = as_tensor(images, "images")
     if images.dtype != torch.uint8:
         raise TypeError(f"images must be uint8, got {images.dtype}.")
-    return images.to(torch.float32).div_(127.5).sub_(1)
+    return scaled(images)
 
 
 def to_uint8(images: Float[Array, "..."]) -> UInt8[Tensor, "..."]:
     """Floats in [-1, 1] -> bytes 0..255, rounded to nearest: the inverse of :func:`to_float`.
 
     Takes a tensor or a NumPy array. Floats of half precision are brought to float32 first, so that every byte comes back.
+    A light patch is nowhere below 0 either, so that floats in [0, 1] are taken as they stand: 0 becomes grey, not black.
 
     Raises:
         TypeError: images are not floating point.

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from ganlib.arguments import as_values, whole
+from ganlib.arguments import as_values, check_signed, whole
 from ganlib.data import to_float
 from ganlib.shipped import shipped_network
 from ganlib.types import Array, Features, Images
@@ -107,11 +107,7 @@ def _check_scale(images: Tensor) -> None:
         if not (low >= -1.001 and high <= 1.001):  # half precision may round beyond 1; nan fails both comparisons
             found = f"from {low:.4g} to {high:.4g}"
             raise ValueError(f"images must lie in [-1, 1], got values {found}; data.to_float scales bytes.")
-        if low >= 0:
-            found = f"from {low:.4g} to {high:.4g}, as in [0, 1]"
-            raise ValueError(
-                f"images must lie in [-1, 1], got values {found}; data.to_float scales bytes, and 2 * images - 1 these."
-            )
+        check_signed(values)
     border = torch.cat([values[..., [0, -1], :].flatten(1), values[..., [0, -1]].flatten(1)], dim=1)
     light = border.float().mean().item()
     if light > (191 if images.dtype == torch.uint8 else 0.5):

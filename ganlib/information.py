@@ -4,10 +4,14 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy, one_hot
+from torch.nn.functional import cross_entropy
 
+from ganlib.arguments import number, whole
+from ganlib.conditional import label_rows
 from ganlib.conv import DCGANDiscriminator, DCGANGenerator
-from ganlib.types import Images, Latents, Samples, Scalar
+from ganlib.inputs import check_codes
+from ganlib.networks import MLPGenerator
+from ganlib.types import Latents, Samples, Scalar
 
 
 class InfoGenerator(nn.Module):
@@ -28,23 +32,28 @@ class InfoGenerator(nn.Module):
 
     def __init__(self, codes: int = 10, numbers: int = 2, noise: int = 52, image_shape: Sequence[int] = (1, 28, 28)) -> None:
         super().__init__()
-        self.codes, self.numbers, self.noise = codes, numbers, noise
-        self.image_shape = tuple(image_shape)
-        self.layers = DCGANGenerator(codes + numbers + noise, image_shape=image_shape).layers
+        self.codes, self.numbers, self.noise = whole(codes, "codes", 1), numbers, noise
+        self.z_dim, self.image_shape = codes + numbers + noise, tuple(image_shape)
+        self.layers = DCGANGenerator(self.z_dim, image_shape=image_shape).layers
         self.Q = DCGANDiscriminator(image_shape).layers
         self.Q[-1] = nn.Linear(self.Q[-1].in_features, codes + numbers)
 
-    def forward(self, z: Latents) -> Images:
-        return self.layers(z).unflatten(1, self.image_shape)
+    forward = MLPGenerator.forward  # the same check of z; a row of pixels becomes an image
 
     def sample_z(self, n: int, generator: torch.Generator | None = None) -> Latents:
-        """n draws: a code, all values alike; numbers uniform in [-1, 1]; standard normal noise."""
-        where = "cpu" if generator is None else generator.device
-        code = torch.randint(self.codes, (n,), generator=generator, device=where)
-        numbers = 2 * torch.rand(n, self.numbers, generator=generator, device=where) - 1
-        noise = torch.randn(n, self.noise, generator=generator, device=where)
-        z = torch.cat([one_hot(code, self.codes), numbers, noise], dim=1)
-        return z.to(self.layers[0].weight)
+        """n draws: a code, all values alike; numbers uniform in [-1, 1]; standard normal noise.
+
+        From torch's global generator on the device of the weights; or from `generator`, on its device and in float32.
+        """
+        weight, n = self.layers[0].weight, whole(n, "n", 1)
+        place = {"device": weight.device, "dtype": weight.dtype}
+        if generator is not None:
+            place = {"device": generator.device, "dtype": torch.float32}
+        code = torch.randint(self.codes, (n,), generator=generator, device=place["device"])
+        numbers = 2 * torch.rand(n, self.numbers, generator=generator, **place) - 1
+        noise = torch.randn(n, self.noise, generator=generator, **place)
+        rows = label_rows(code, self.codes, noise)
+        return torch.cat([rows, numbers, noise], dim=1).to(weight)
 
 
 def code_loss(
@@ -62,7 +71,12 @@ def code_loss(
         fakes: G's images of z.
         weight: of the whole.
         of_numbers: of the squared errors beside it.
+
+    Raises:
+        TypeError, ValueError: as :func:`ganlib.inputs.check_codes`, or a weight is no number.
     """
+    check_codes(G, z, fakes)
+    weight, of_numbers = number(weight, "weight"), number(of_numbers, "of_numbers")
     code, numbers = z[:, : G.codes], z[:, G.codes : G.codes + G.numbers]
     guess = G.Q(fakes)
     surprise = cross_entropy(guess[:, : G.codes], code)

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ganlib.arguments import as_values, number
+from ganlib.arguments import as_values, check_signed, in_float64, number
 from ganlib.metrics import check_features
 from ganlib.types import Array
 
@@ -44,7 +44,7 @@ def ink(images: Float[Array, "n 1 height width"]) -> Float[Tensor, " n"]:
 
     Raises:
         TypeError: images are not floating point.
-        ValueError: images are not (n, 1, height, width) with n >= 1, or not within [-1, 1].
+        ValueError: images are not (n, 1, height, width) with n >= 1, not within [-1, 1], or nowhere below 0.
     """
     return _brightness(images).sum(dim=(1, 2))
 
@@ -57,7 +57,7 @@ def slant(images: Float[Array, "n 1 height width"]) -> Float[Tensor, " n"]:
 
     Raises:
         TypeError: images are not floating point.
-        ValueError: images are not (n, 1, height, width) with n >= 1, not within [-1, 1], or one has no ink or only in one row.
+        ValueError: as :func:`ink`, or an image has no ink or only in one row.
     """
     weight = _brightness(images)
     weight = weight / weight.sum(dim=(1, 2), keepdim=True).clamp_min(1e-12)
@@ -76,7 +76,8 @@ def _brightness(images: Float[Array, "n 1 height width"]) -> Float[Tensor, "n he
         raise ValueError(f"images must have shape (n, 1, height, width) with n >= 1, got {tuple(images.shape)}.")
     if not images.is_floating_point():
         raise TypeError(f"images must be floating point in [-1, 1], got {images.dtype}.")
-    images = images.double()
+    images = in_float64(images)
     if not (images.abs() <= 1.001).all():
         raise ValueError("images must lie within [-1, 1], got a value that does not.")
+    check_signed(images)
     return (images[:, 0] + 1) / 2

@@ -8,6 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, leaky_relu
 
+from ganlib.arguments import number, whole
+from ganlib.inputs import check_latents, wholes
 from ganlib.types import Images, Latents
 
 
@@ -42,6 +44,9 @@ class StyleGenerator(nn.Module):
         styles: False lets w enter at the bottom, as in chapter 8, and nowhere else.
         mixing: in training, share of batches in which the upper layers are given the style of a second z.
         image_shape: (channel, height, width) of the images made, in [-1, 1].
+
+    Raises:
+        TypeError, ValueError: widths are no whole numbers from 1 on, two of them where styles are mixed; or mixing is no share.
     """
 
     def __init__(
@@ -54,7 +59,9 @@ class StyleGenerator(nn.Module):
         image_shape: Sequence[int] = (1, 28, 28),
     ) -> None:
         super().__init__()
-        self.z_dim, self.mixing, self.image_shape = z_dim, mixing, tuple(image_shape)
+        self.mixing = number(mixing, "mixing", 0.0, 1.0)
+        self.z_dim, self.image_shape = z_dim, tuple(image_shape)
+        widths = wholes(widths, "widths", least=2 if mixing else 1)
         steps = [nn.Sequential(nn.Linear(z_dim, z_dim), nn.LeakyReLU(0.2)) for _ in range(mapping)]
         self.mapping = nn.Sequential(*steps)
         self.constant = nn.Parameter(torch.randn(z_dim)) if styles else None
@@ -72,17 +79,21 @@ class StyleGenerator(nn.Module):
         return self.to_image(h).tanh().unflatten(1, self.image_shape)
 
     def forward(self, z: Latents) -> Images:
+        check_latents(z, self.z_dim, self.to_image.weight)
         w, depth = self.mapping(z), len(self.layers)
         styles = [w] * depth
-        if self.training and torch.rand(()) < self.mixing:
-            cut = int(torch.randint(1, depth, ()))
+        # One draw a batch whatever the share is, so that a seed means the same latents; on the CPU, where none waits for it.
+        drawn = torch.rand((), dtype=torch.float32, device="cpu") if self.training else 1.0
+        if self.mixing and drawn < self.mixing:
+            cut = int(torch.randint(1, depth, (), device="cpu"))
             other = self.mapping(self.sample_z(len(z)))
             styles = styles[:cut] + [other] * (depth - cut)
         return self.synthesis(styles)
 
     def sample_z(self, n: int, generator: torch.Generator | None = None) -> Latents:
-        """n draws from the standard normal, on the device of the weights."""
-        weight = self.to_image.weight
+        """n draws from the standard normal, as :meth:`ganlib.networks.MLPGenerator.sample_z`."""
+        weight, n = self.to_image.weight, whole(n, "n", 1)
         if generator is None:
             return torch.randn(n, self.z_dim, device=weight.device, dtype=weight.dtype)
-        return torch.randn(n, self.z_dim, generator=generator, device=generator.device).to(weight)
+        place = {"device": generator.device, "dtype": torch.float32}
+        return torch.randn(n, self.z_dim, generator=generator, **place).to(weight)

@@ -20,8 +20,19 @@ MANY = 3000
 """Marks of one scatter, or quarters of the corners of its areas, beyond which it is smaller as an image inside the SVG."""
 
 
-def check_described(figure: "Figure", alt: str) -> None:
-    """Raises ValueError when alt has fewer than 20 characters or an axis with numbers has no label."""
+def check_described(figure: "Figure", alt: str, caption: str = "", name: str = "figure") -> None:
+    """Refuses a figure, called by `name`, whose words are missing.
+
+    Raises:
+        TypeError: it is no figure of matplotlib's, or the caption is no text.
+        ValueError: alt has fewer than 20 characters, or an axis with numbers has no label.
+    """
+    from matplotlib.figure import Figure
+
+    if not isinstance(figure, Figure):
+        raise TypeError(f"{name} must be a figure of matplotlib's, as show.figure makes, got {type(figure).__name__}.")
+    if not isinstance(caption, str):
+        raise TypeError(f"caption must be text, got {type(caption).__name__}.")
     if not isinstance(alt, str) or len(alt.strip()) < 20:
         raise ValueError(f"alt must describe the figure in a sentence, got {alt!r}.")
     for panel, ax in enumerate(figure.axes):

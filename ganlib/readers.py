@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import math
+import os
 import struct
 import zlib
 from collections.abc import Sequence
@@ -31,16 +32,24 @@ def read_idx(path: str | Path, sha256: str | None = None) -> UInt8[Tensor, "..."
         sha256: what the sum of its decompressed content must be; not asked when left out.
 
     Raises:
+        TypeError: path is no path.
         OSError: the file cannot be read, e.g. FileNotFoundError.
         ValueError: path holds no whole IDX file of bytes, or its sum is another one.
     """
+    path = _path(path, "path")
     try:
-        content = _unpacked(Path(path).read_bytes())
+        content = _unpacked(path.read_bytes())
         if sha256 not in (None, found := hashlib.sha256(content).hexdigest()):
             raise ValueError(f"its SHA-256 is {found}, expected {sha256}.")
         return parse_idx(content)
     except (EOFError, zlib.error, gzip.BadGzipFile, ValueError) as error:
         raise ValueError(f"path must name a whole IDX file of bytes, got {str(path)!r}: {error}") from error
+
+
+def _path(path: Any, name: str) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"{name} must be a path, got {type(path).__name__}.")
+    return Path(path)
 
 
 def _unpacked(content: bytes) -> bytes:
@@ -95,16 +104,20 @@ def images(
         background: a colour by its name or as "#rrggbb".
 
     Raises:
+        TypeError: folder is no path, or size neither a number nor two.
         ValueError: folder is no folder or holds no picture, a picture is damaged (all that are are named), size has no pixel,
             mode or background is unknown, or the pictures differ in size and none was asked for.
     """
     from PIL import Image, ImageColor
 
-    folder = Path(folder)
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES) if folder.is_dir() else []
+    folder = _path(folder, "folder")
+    files = folder.iterdir() if folder.is_dir() else []
+    paths = sorted(path for path in files if path.suffix.lower() in PICTURES and path.is_file())
     if not paths:
         raise ValueError(f"folder must hold pictures ({', '.join(PICTURES)}), got {str(folder)!r}.")
     sides = (size, size) if isinstance(size, int | np.integer) else size
+    if not isinstance(sides, Sequence | np.ndarray | None):
+        raise TypeError(f"size must be (height, width) or one number, got {type(size).__name__}.")
     if sides is not None and (len(sides) != 2 or not all(isinstance(side, int | np.integer) and side >= 1 for side in sides)):
         raise ValueError(f"size must be (height, width) or one number, at least one pixel each, got {size}.")
     if mode not in ("RGB", "L"):

@@ -78,11 +78,12 @@ def publish(figure: "Figure", alt: str, caption: str = "") -> None:
         caption: a line that the pages of the book set under the picture: data, rounds, seed, seconds, machine.
 
     Raises:
+        TypeError: figure is no figure, or caption no text.
         ValueError: alt has fewer than 20 characters, an axis with ticks has no label, or a word is too small for a phone, lies
             outside the figure or lies on another.
     """
     with book_look():
-        check_described(figure, alt)
+        check_described(figure, alt, caption)
         check_legible(figure)
         lines = not any(ax.images for ax in figure.axes)
         picture = svg(figure) if lines else png(figure)
@@ -95,6 +96,7 @@ def animate(frames: Sequence["Figure"], alt: str, seconds: float = 4.0, caption:
     The pages of the book draw them again, as a film that waits for the reader, with a slider and the titles of the figures.
 
     Raises:
+        TypeError: a frame is no figure, caption no text, or seconds no number.
         ValueError: alt has fewer than 20 characters, there are no frames, they differ in size, seconds is not in [0.01, 3600],
             an axis has no label, or a word cannot be read.
     """
@@ -104,6 +106,10 @@ def animate(frames: Sequence["Figure"], alt: str, seconds: float = 4.0, caption:
 
     if not frames:
         raise ValueError("frames must hold at least one figure, got none.")
+    if not isinstance(frames, Sequence):
+        raise TypeError(f"frames must be a sequence of figures, got {type(frames).__name__}.")
+    for frame in frames:
+        check_described(frame, alt, caption, "frames")
     sizes = {tuple(map(float, frame.get_size_inches())) for frame in frames}
     if len(sizes) > 1:
         raise ValueError(f"frames must have one size, got {sorted(sizes)}.")
@@ -111,7 +117,6 @@ def animate(frames: Sequence["Figure"], alt: str, seconds: float = 4.0, caption:
     pictures, labels = [], []
     with book_look():
         for place, frame in enumerate(frames, 1):
-            check_described(frame, alt)
             check_legible(frame)
             titles = [ax.get_title() for ax in frame.axes if ax.get_title()]
             labels.append(titles[0] if titles else f"picture {place}")
@@ -177,7 +182,8 @@ def image_grid(
     """Images (n, 1, h, w), or (n, 3, h, w) in colour, as one picture, row by row, in the order given.
 
     Args:
-        images: floats in [-1, 1] or uint8, a tensor or a NumPy array; -1 or 0 is black.
+        images: floats in [-1, 1] or uint8, a tensor or a NumPy array; -1 or 0 is black. Floats are drawn as they stand, also
+            where none is below 0: the 0 of images in [0, 1] is grey.
         columns: images a row.
         ax: axes to draw on; new ones when left out.
         title: over the picture.

@@ -1,6 +1,6 @@
 """Tables as pages and notebooks show them: HTML that folds into rows on a phone, and plain text where there is no HTML."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
 
@@ -13,10 +13,18 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str 
         caption: a line above the table.
 
     Raises:
+        TypeError: the header, the rows or a row is no sequence, or the caption no text.
         ValueError: the header or the rows are empty, or a row is not as long as the header.
     """
     from IPython.display import display
 
+    parts = {"header": [header], "rows": [rows, *(rows if isinstance(rows, Sequence) else [])]}
+    for name, sequences in parts.items():
+        for part in sequences:
+            if isinstance(part, str) or not isinstance(part, Iterable):
+                raise TypeError(f"{name} must be a sequence{' of sequences' * (name == 'rows')}, got {type(part).__name__}.")
+    if not isinstance(caption, str):
+        raise TypeError(f"caption must be text, got {type(caption).__name__}.")
     header, rows = [str(name) for name in header], [[str(cell) for cell in row] for row in rows]
     if not header or not rows:
         raise ValueError(f"header and rows must not be empty, got {len(header)} columns and {len(rows)} rows.")

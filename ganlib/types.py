@@ -32,7 +32,7 @@ Images = Float[Tensor, "batch channel height width"]
 ByteImages = UInt8[Tensor, "batch channel height width"]
 """Images at rest, 0 to 255."""
 
-Labels = Int64[Tensor, " batch"]
+Labels = Int64[Array, " batch"]
 """Class numbers."""
 
 Points = Float[Tensor, "batch dim"]

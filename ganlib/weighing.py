@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from ganlib.arguments import as_values, positive
+from ganlib.arguments import as_values, in_float64, positive
 from ganlib.types import Array, Scalar
 
 
@@ -82,6 +82,6 @@ def _finite_row(values: Any, name: str) -> Tensor:
     values = as_values(values, name).detach()
     if values.ndim != 1 or len(values) == 0:
         raise ValueError(f"{name} must have shape (batch,) with batch >= 1, got {tuple(values.shape)}.")
-    if values.is_complex() or not values.double().isfinite().all():
+    if values.is_complex() or not values.isfinite().all():
         raise ValueError(f"{name} must be finite real numbers.")
-    return values.double()
+    return in_float64(values)

@@ -47,7 +47,7 @@ def widget(
         data: settings that it begins with, numbers and words.
 
     Raises:
-        TypeError: a setting is no number, word or bool.
+        TypeError: a setting is no number, word or bool, `still` no figure, or caption, generator or pair no text.
         ValueError: there is no such widget, a number is not finite, or as ``show.publish``.
     """
     from IPython.display import display
@@ -57,13 +57,16 @@ def widget(
     for setting, value in data.items():
         if not isinstance(value, str | bool):
             number(value, setting)
+    for argument, value in {"generator": generator, "pair": pair}.items():
+        if not isinstance(value, str):
+            raise TypeError(f"{argument} must be text, got {type(value).__name__}.")
     if pair and name != "algorithm":
         raise ValueError(f'pair is for the widget "algorithm", got it for {name!r}.')
     own = bool(pair) or generator.startswith("{")
     if generator and not own:
         data["generator"] = generator
     with book_look():
-        check_described(still, alt)
+        check_described(still, alt, caption, "still")
         check_legible(still)
         picture = png(still)
     settings = ", ".join(f"{setting} = {value}" for setting, value in data.items() if len(str(value)) <= 40)

@@ -72,6 +72,14 @@ def digits_at_hand(real_mnist, monkeypatch):
     return real_mnist is not None
 
 
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """The built site, from the stored outputs into an empty folder."""
+    from test_book import built
+
+    return built(tmp_path_factory)[0]
+
+
 @pytest.fixture
 def make_run():
     """A factory of small runs: a G with BatchNorm, Adam on both sides, 4x4 images; one seed gives one start."""
@@ -91,3 +99,9 @@ def make_run():
 def images():
     """64 images of 4x4 bytes."""
     return torch.randint(0, 256, (64, 1, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(9))
+
+
+@pytest.fixture
+def reals():
+    """Six images of 4x4 floats in [-1, 1]."""
+    return torch.rand(6, 1, 4, 4) * 2 - 1

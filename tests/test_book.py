@@ -41,12 +41,6 @@ def build(root, output, *options):
     return subprocess.run([*command, *options], capture_output=True, text=True)
 
 
-@pytest.fixture(scope="session")
-def site(tmp_path_factory):
-    """The built site, from the stored outputs into an empty folder."""
-    return built(tmp_path_factory)[0]
-
-
 BUILT = []  # the folder and the seconds, once a process
 
 

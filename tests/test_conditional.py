@@ -27,7 +27,9 @@ def test_labels_become_rows_of_zeros_and_a_one():
     [
         (torch.tensor([1.0, 0.0]), TypeError, "labels must be int64"),
         (torch.tensor([1]), ValueError, r"labels must have shape \(2,\)"),
-        (torch.tensor([1, 3]), RuntimeError, "smaller than num_classes"),
+        (torch.tensor([1, 3]), ValueError, r"labels must lie in 0\.\.2, of 3 classes, got 1 to 3"),
+        (torch.tensor([-1, 2]), ValueError, r"labels must lie in 0\.\.2, of 3 classes, got -1 to 2"),
+        ([0, 1], TypeError, "labels must be a tensor or a NumPy array, got list"),
     ],
 )
 def test_labels_that_are_none_are_refused(labels, error, says):

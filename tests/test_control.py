@@ -110,7 +110,8 @@ def test_slant_of_a_line(per_row):
 @CHECKED
 @pytest.mark.parametrize("measure", [latents.slant, latents.ink])
 def test_images_that_are_none_are_refused(measure):
-    for images, says in ((torch.zeros(2, 3, 4, 4), "shape"), (torch.full((1, 1, 2, 2), 3.0), "within")):
+    grey = torch.rand(1, 1, 2, 2), r"in \[-1, 1\], .* as in \[0, 1\]"
+    for images, says in ((torch.zeros(2, 3, 4, 4), "shape"), (torch.full((1, 1, 2, 2), 3.0), "within"), grey):
         with pytest.raises(ValueError, match=f"images must .*{says}"):
             measure(images)
     with pytest.raises(TypeError, match="images must be floating point"):

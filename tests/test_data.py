@@ -470,7 +470,7 @@ def test_a_folder_of_pictures_becomes_bytes(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 6, 3), dtype=np.uint8)
     folder_of(tmp_path, b_png=pixels[0], a_PNG=pixels[1])
     (tmp_path / "notes.txt").write_text("no picture")
-    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner.png").mkdir()
     images = data.images(tmp_path)
     np.testing.assert_array_equal(images.numpy(), pixels[::-1].transpose(0, 3, 1, 2))
     assert data.images(tmp_path, mode="L").shape == (2, 1, 4, 6)
@@ -485,6 +485,11 @@ def test_a_folder_of_pictures_becomes_bytes(tmp_path):
     for size in ((0, 4), (4,), (2.0, 3.0), 0):
         with pytest.raises(ValueError, match="size must be"):
             data.images(tmp_path, size=size)
+    for argument, wrong in (("size", {"folder": tmp_path, "size": 3.5}), ("folder", {"folder": None})):
+        with pytest.raises(TypeError, match=f"{argument} must be"):
+            data.images(**wrong)
+    with pytest.raises(TypeError, match="path must be a path, got NoneType"):
+        data.read_idx(None)
     for folder in (tmp_path / "nowhere", tmp_path / "a.PNG"):
         with pytest.raises(ValueError, match="folder must hold pictures"):
             data.images(folder)

@@ -16,11 +16,6 @@ def norm(term, network):
     return torch.cat([slope.flatten() for slope in slopes]).norm().item()
 
 
-@pytest.fixture
-def reals():
-    return torch.rand(6, 1, 4, 4) * 2 - 1
-
-
 def test_every_norm_by_hand(make_run, reals):
     run = make_run()
     G, D = copy.deepcopy(run.G), copy.deepcopy(run.D)

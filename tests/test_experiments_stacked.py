@@ -96,8 +96,8 @@ def test_the_first_stacked_rounds_are_those_recorded(unchecked, real_mnist, monk
                 assert played[name] == pytest.approx(losses[:6], abs=1e-6)
 
 
-def test_packing_is_behind_at_every_recorded_look():
-    """As chapter 11 says of runs that saw as many pictures as the published ones."""
+def test_the_recorded_runs_saw_as_many_pictures_as_the_published_ones():
+    """And were looked at where the chapter says; that packing is behind at every look, its own cell compares."""
     recorded = record.read("stacked_mnist")
     plain, packed = recorded["runs"]
     assert (plain["pack"], packed["pack"]) == (1, 2)
@@ -106,7 +106,6 @@ def test_packing_is_behind_at_every_recorded_look():
         assert [row["rounds"] for row in run["along"]] == list(stacked_mnist.LOOKS)
         falling = [row["kl"] for row in run["along"]]
         assert falling == sorted(falling, reverse=True)
-    assert all(one["kl"] < other["kl"] for one, other in zip(plain["along"], packed["along"], strict=True))
 
 
 def test_a_record_of_stacked_runs_holds_what_ran(monkeypatch, tmp_path):

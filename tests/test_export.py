@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import shutil
 import subprocess
 import zlib
@@ -12,7 +13,9 @@ import torch
 from test_widgets import SOURCES, node
 from torch import nn
 
+from ganlib.conditional import ConditionalGenerator
 from ganlib.export import ENDPOINTS, LIMIT, export_generator, export_pair, read_layers, run_layers, shipped_export
+from ganlib.modulation import StyleGenerator
 from ganlib.networks import MLPGenerator, mnist_generator
 
 
@@ -183,8 +186,33 @@ def test_what_a_page_cannot_draw_is_refused(G, message):
         export_generator(G, "mine")
 
 
+def spoiled(network, value=math.nan):
+    with torch.no_grad():
+        next(network.parameters()).view(-1)[0] = value
+    return network
+
+
+@pytest.mark.parametrize(
+    ("G", "classes", "message"),
+    [
+        (MLPGenerator(5, (8, 8)), 10, "classes must leave z a number or more of the 5 that G takes, got 10"),
+        (MLPGenerator(15, (8, 8)), 10, r"G must make images of z \(n, 5\) and labels \(n,\), classes being given, but"),
+        (ConditionalGenerator(5, 10, (8, 8)), 0, r"G must make images of z \(n, 15\), but"),
+        (StyleGenerator(5, (8, 8)), 0, "in their order, and nothing between|it has "),
+        (spoiled(MLPGenerator(5, (8, 8))), 0, "G must have finite weights"),
+        (Chain(nn.Linear(16, 16), nn.BatchNorm1d(16, affine=False), *LAYERS), 0, "it has BatchNorm1d"),
+    ],
+)
+def test_what_is_not_as_it_is_said_to_be_is_refused(G, classes, message):
+    with pytest.raises(ValueError, match=message):
+        export_generator(G, "mine", classes=classes)
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_what_is_no_network_is_refused():
+    for argument in ("whose", "code"):
+        with pytest.raises(TypeError, match=f"{argument} must be text, got NoneType"):
+            export_generator(Chain(*LAYERS), **{"whose": "mine"} | {argument: None})
     with pytest.raises(TypeError, match="G must be a"):
         export_generator(lambda z: z, "mine")
     with pytest.raises(TypeError, match="classes"):
@@ -215,6 +243,7 @@ def test_a_pair_is_its_weights():
         (on_a_line(outputs=3), "got 1 and 3"),
         (nn.Sequential(nn.Linear(1, 4), nn.Tanh()), "D must be Linear layers"),
         (nn.Sequential(), "D must be Linear layers"),
+        (spoiled(on_a_line()), "D must have finite weights"),
         (on_a_line(width=200_000), "more than 2 MB"),
     ],
 )

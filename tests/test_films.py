@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from repository import ROOT
 from test_book import soup
-from test_pages import CHROMIUM, MISSING, UNFOLD, browser, site  # noqa: F401 (fixtures)
+from test_pages import CHROMIUM, MISSING, UNFOLD, browser  # noqa: F401 (fixtures)
 
 from ganlib import films, show
 from ganlib.style import book_look
@@ -145,18 +145,18 @@ def test_images_have_as_many_greys_as_there_is_room_for(monkeypatch):
         assert len(np.unique(pixels)) == greys and np.abs(pixels - exact).max() <= 128 / (greys - 1) + 1
 
 
-def data_of(site, chapter):  # noqa: F811
+def data_of(site, chapter):
     return json.loads(soup(site / "notebooks" / f"{chapter}.html").select_one("gan-widget[name=film]")["data"])
 
 
-def test_films_are_small(site):  # noqa: F811
+def test_films_are_small(site):
     """In characters of the page, which hold six bits each."""
     sizes = {chapter: len(data_of(site, chapter)["drawn"]) for chapter in PLAYED}
     assert len([page for page in (site / "notebooks").glob("*.html") if 'name="film"' in page.read_text()]) == len(PLAYED)
     assert {chapter: size for chapter, size in sizes.items() if not 3000 < size < 20_000} == {}
 
 
-def test_films_have_their_frames_and_calm_words(site):  # noqa: F811
+def test_films_have_their_frames_and_calm_words(site):
     for chapter, count in PLAYED.items():
         data = data_of(site, chapter)
         film = told(data["drawn"])
@@ -170,7 +170,7 @@ def moves(path):
         return getattr(picture, "is_animated", False)
 
 
-def test_no_picture_of_the_book_moves_by_itself(site, tmp_path):  # noqa: F811
+def test_no_picture_of_the_book_moves_by_itself(site, tmp_path):
     paths = [path for kind in ("png", "webp") for path in site.rglob(f"*.{kind}")]
     assert len(paths) > 20 and not [path.name for path in paths if moves(path)]
     pictures = [Image.new("L", (4, 4), level) for level in (0, 255)]

@@ -59,6 +59,7 @@ def test_wrong_images_are_refused():
         (good[..., :3], ValueError, "images must have shape"),
         (good[:0], ValueError, "images must have shape"),
         (good / 0, ValueError, "images must be finite"),
+        (good.abs(), ValueError, r"images must lie in \[-1, 1\], got values from .* as in \[0, 1\]; data.to_float"),
         (good.long(), TypeError, "images must be floating point"),
         ("images", TypeError, "images must be a tensor"),
     ):
@@ -67,6 +68,6 @@ def test_wrong_images_are_refused():
     with pytest.raises(ValueError, match="images and reference must have one side, got 4 and 6"):
         spectral_distance(good, noise(2, 1, 6, 6))
     with pytest.raises(ValueError, match="reference must have some power at every radius, got none at 1"):
-        spectral_distance(good, np.zeros((1, 1, 4, 4)))
+        spectral_distance(good, np.full((1, 1, 4, 4), -1.0))
     with pytest.raises(ValueError, match="images must be two pixels wide"):
         spectral_distance(noise(2, 1, 1, 1), noise(2, 1, 1, 1))

@@ -343,6 +343,50 @@ def test_a_name_for_two_kinds_of_things_is_found(tmp_path, first, second, clashe
         assert [line.partition(":")[0] for line in reused_names(path)] == ["f"] * clashes
 
 
+# What a stopped loop leaves
+
+
+def names_in(nodes: list[ast.stmt], context: type) -> set[str]:
+    return {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, context)}
+
+
+def lost_names(sources: list[str]) -> list[str]:
+    """What later cells read and no cell has made, if a loop over `train` that looks at its rounds is stopped."""
+    transform = TransformerManager().transform_cell
+    cells, known, lost = [ast.parse(transform(source)).body for source in sources], set(), []
+    for number, cell in enumerate(cells):
+        for place, node in enumerate(cell):
+            if isinstance(node, ast.For) and "train(" in ast.unparse(node.iter) and ast.unparse(node.target) != "_":
+                late = names_in(cell[place:], ast.Store) - names_in(cell[:place], ast.Store) - known
+                for later in cells[number + 1 :]:
+                    lost += sorted(late & names_in(later, ast.Load) - names_in(later, ast.Store))
+                    late -= names_in(later, ast.Store)
+        known |= names_in(cell, ast.Store)
+    return lost
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.name for path in NOTEBOOKS])
+def test_a_stopped_loop_leaves_what_later_cells_read(path):
+    cells = nbformat.read(path, as_version=4).cells
+    assert not lost_names([cell.source for cell in cells if cell.cell_type == "code"])
+
+
+@pytest.mark.parametrize(
+    ("before", "target", "inside", "after", "later", "lost"),
+    [
+        ("", "_", "pass", "seconds = clock()", "print(seconds)", []),  # one measurement, to be taken again
+        ("", "losses", "pass", "seconds = clock()", "print(seconds)", ["seconds"]),
+        ("", "losses", "seconds = clock()", "", "print(seconds)", ["seconds"]),
+        ("seconds = 0.0", "losses", "seconds = clock()", "", "print(seconds)", []),
+        ("", "losses", "pass", "seconds = clock()", "seconds = 1; print(seconds)", []),
+        ("", "losses", "pass", "print(losses)", "print(run)", []),
+    ],
+)
+def test_a_name_that_a_stopped_loop_loses_is_found(before, target, inside, after, later, lost):
+    cell = f"{before}\nfor {target} in train(run, steps=3):\n    {inside}\n{after}"
+    assert lost_names([cell, later]) == lost
+
+
 # The sign for plus or minus
 
 

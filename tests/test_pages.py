@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from test_book import built, html_pages, soup
+from test_book import html_pages, soup
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 MISSING = "no Chromium was found, so the pages were not tested in a browser: apt-get install chromium"
@@ -67,11 +67,6 @@ def browser():
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         yield chromium
         chromium.close()
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    return built(tmp_path_factory)[0]
 
 
 @pytest.fixture(scope="module")

@@ -43,6 +43,15 @@ def public_functions():
 
 FUNCTIONS = public_functions()
 
+
+def public_networks():
+    """Name without "ganlib." -> class, of every network of the library."""
+    modules = [importlib.import_module(entry.name) for entry in pkgutil.walk_packages(ganlib.__path__, "ganlib.")]
+    classes = {value for module in modules for value in vars(module).values() if inspect.isclass(value)}
+    own = [value for value in classes if issubclass(value, nn.Module) and value.__module__.startswith("ganlib.")]
+    return {f"{value.__module__}.{value.__name__}".removeprefix("ganlib."): value for value in own}
+
+
 # Good arguments, made anew for every call; what is thrown at a function takes the place of one or more of them.
 
 
@@ -75,6 +84,10 @@ def a_network():
     return networks.MLPGenerator(3, (4, 4), (1, 2, 2))
 
 
+def a_line():
+    return nn.Sequential(nn.Linear(1, 2), nn.Tanh(), nn.Linear(2, 1))
+
+
 def a_figure():
     from ganlib import show
 
@@ -98,6 +111,53 @@ LINE = {"log_p": log_normal(0.0), "log_q": log_normal(1.0), "bounds": always((-2
 TURN = {"run": a_run, "reals": images(6, 1, 2, 2), "objective": always(objectives.relativistic)}
 PENALTY = {"D": judge, "reals": randn(5, 2), "fakes": randn(5, 2, seed=4)}
 GAME = {"objective": always(objectives.nonsaturating), "theta": always(0.5), "psi": always(0.25)}
+
+SHAPE = always([1, 4, 4])
+BUILT = {  # how a small one is made
+    "networks.MLPGenerator": {"z_dim": always(3), "widths": always([4, 5]), "image_shape": SHAPE},
+    "networks.MLPDiscriminator": {"image_shape": SHAPE, "widths": always([4])},
+    "conv.DCGANGenerator": {"z_dim": always(3), "dense": always([4]), "channels": always([3, 2]), "image_shape": SHAPE},
+    "conv.DCGANDiscriminator": {"image_shape": SHAPE, "channels": always([2]), "dense": always([4]), "patch": always(2)},
+    "conditional.ConditionalGenerator": {
+        "z_dim": always(3),
+        "classes": always(5),
+        "widths": always([4, 5]),
+        "image_shape": SHAPE,
+    },
+    "conditional.ConcatDiscriminator": {"image_shape": SHAPE, "classes": always(5), "widths": always([4])},
+    "conditional.ProjectionDiscriminator": {"image_shape": SHAPE, "classes": always(5), "widths": always([4])},
+    "conditional.ConvConditionalGenerator": {"z_dim": always(3), "classes": always(5), "image_shape": SHAPE},
+    "conditional.ConvProjectionDiscriminator": {"image_shape": SHAPE, "classes": always(5)},
+    "information.InfoGenerator": {"codes": always(4), "numbers": always(2), "noise": always(3), "image_shape": SHAPE},
+    "modulation.StyleGenerator": {"z_dim": always(3), "widths": always([4, 5]), "mixing": always(0.5), "image_shape": SHAPE},
+}
+NO_PLAYERS = {"networks.InBfloat16", "modulation.StyledLayer", "eye.DigitClassifier"}
+"""A wrapper, a layer, and what eye.classify asks."""
+CHECKED = {"channels", "dense", "patch", "mixing", "codes", "widths"}
+"""What a network that is made looks at itself; the rest is torch's."""
+
+
+def a_small(name):
+    return lambda: public_networks()[name](**{argument: make() for argument, make in BUILT[name].items()})
+
+
+def asked(name):
+    """What is asked of a network: what it makes of its inputs and, of a generator, its draws."""
+    labels = {"labels": lambda: torch.tensor([0, 2, 1, 3], device="cpu")} if name.startswith("conditional.") else {}
+    if name.endswith("Discriminator"):
+        return {"forward": {"network": a_small(name), "images": images(4, 1, 4, 4)} | labels}
+    z_dim = 9 if name.endswith("InfoGenerator") else 3
+    seed = {"generator": lambda: torch.Generator("cpu").manual_seed(4)}
+    own = {"network": a_small(name), "n": always(4)}
+    return {"forward": {"network": a_small(name), "z": randn(4, z_dim)} | labels, "sample_z": own, "of_a_seed": own | seed}
+
+
+def method(name):
+    return lambda network, **given: getattr(network, "sample_z" if name == "of_a_seed" else name)(*given.values())
+
+
+ASKED = {f"{name}.{what}": arguments for name in BUILT for what, arguments in asked(name).items()}
+FUNCTIONS |= {name: method(name.rpartition(".")[2]) for name in ASKED}
 
 GOOD = {
     "arguments.as_tensor": {"values": randn(3), "name": always("values")},
@@ -129,6 +189,22 @@ GOOD = {
     "eye.classify": {"classifier": eye.digit_classifier, "images": integers(3, 1, 28, 28), "batch": always(2)},
     "conditional.conditional_generator": {},
     "conditional.conv_conditional_generator": {},
+    "conditional.label_rows": {
+        "labels": lambda: torch.tensor([3, 0, 1], device="cpu"),
+        "classes": always(4),
+        "beside": randn(3, 2),
+    },
+    "conv.divided": {"image_shape": always([1, 8, 4]), "factor": always(2)},
+    "information.code_loss": {
+        "G": a_small("information.InfoGenerator"),
+        "z": randn(4, 9),
+        "reals": images(4, 1, 4, 4),
+        "fakes": images(4, 1, 4, 4),
+        "weight": always(2.0),
+        "of_numbers": always(0.5),
+    },
+    "export.export_generator": {"G": a_network, "whose": always("mine"), "classes": always(0), "code": always("G()")},
+    "export.export_pair": {"G": a_line, "D": a_line},
     "latents.slerp": TWO | {"b": randn(12, 2, seed=4), "share": always(0.3)},
     "latents.ink": {"images": images(3, 1, 4, 5)},
     "latents.slant": {"images": images(3, 1, 4, 5)},
@@ -217,6 +293,7 @@ GOOD = {
     "training.generator_step": TURN,
     "training.update_ema": {"G_ema": a_network, "G": a_network, "decay": always(0.5)},
     "diagnostics.term_norms": TURN,
+    **ASKED,
 }
 
 ELSEWHERE = {
@@ -244,15 +321,21 @@ ELSEWHERE = {
     "widgets.live_html": "settings that widget has checked; tests/test_widgets.py",
     "widgets.with_generator": "what export has made; tests/test_export.py",
     "widgets.is_live": "takes nothing",
+    "export.shipped_export": "takes a name; tests/test_export.py",
     **{
-        f"export.{name}": "takes a network; tests/test_export.py"
-        for name in ("export_generator", "export_pair", "shipped_export", "read_layers", "run_layers", "is_plain", "keeps_side")
+        f"layers.{name}": "a step of export_generator; tests/test_export.py"
+        for name in ("read_layers", "run_layers", "is_folded", "is_plain", "keeps_side")
     },
+    **{
+        f"inputs.{name}": "a check, of the networks above"
+        for name in ("check_latents", "check_images", "check_codes", "rows_of")
+    },
+    "inputs.wholes": "a check, of the networks above",
     "checkpoints.save": "takes a run and a path; tests/test_checkpoints.py",
     "checkpoints.load": "takes a run and a path; tests/test_checkpoints.py",
     **{
         f"conv.{name}": "makes a part of a network; tests/test_conv.py"
-        for name in ("transposed", "resized", "shuffled", "divided", "faster_convolutions")
+        for name in ("transposed", "resized", "shuffled", "faster_convolutions")
     },
     "networks.in_bfloat16": "takes a network; tests/test_networks.py",
     "shipped.shipped_network": "takes a function that makes a network; tests/test_networks.py",
@@ -262,8 +345,6 @@ ELSEWHERE = {
     },
     "weighing.adaptive_weight": "takes two losses of one graph; tests/test_weighing.py",
     "taming.spectral_norms": "takes a network; tests/test_taming.py",
-    "conditional.label_rows": "takes what the loop has; tests/test_conditional.py",
-    "information.code_loss": "takes a network and what the loop has; tests/test_control.py",
     "taming.lazily": "takes a penalty and returns one that counts; tests/test_taming.py",
     "training.train": "takes a run and an iterator; tests/test_guards.py",
     "training.frozen": "takes a network",
@@ -281,6 +362,7 @@ def test_every_public_function_is_here():
     for name, arguments in GOOD.items():
         signature = inspect.signature(FUNCTIONS[name])
         signature.bind(**dict.fromkeys(arguments))
+    assert BUILT.keys() | NO_PLAYERS == public_networks().keys() and not BUILT.keys() & NO_PLAYERS
 
 
 # What is thrown at them
@@ -321,6 +403,14 @@ def tensors(draw, like):
     return array
 
 
+@st.composite
+def dense(draw, like):
+    """What may come to a network: a tensor on the CPU of any shape, in its dtype or in one of whole numbers."""
+    shape = draw(st.sampled_from([tuple(like.shape)] * len(SHAPES) + SHAPES))
+    dtype = draw(st.sampled_from([like.dtype] * 4 + [torch.uint8, torch.int64, torch.bool]))
+    return torch.full(shape, draw(st.sampled_from(FILLS[:6])), dtype=torch.float32).to(dtype)
+
+
 def thrown(good):
     """What takes the place of a good argument, by its kind; None for networks, functions and games, which stay."""
     if isinstance(good, Tensor):
@@ -328,12 +418,17 @@ def thrown(good):
     if isinstance(good, bool | int | float):
         return st.sampled_from(NUMBERS)
     if isinstance(good, str):
-        return st.sampled_from(["", "nothing", "a" * 300])
+        return st.sampled_from(["", "nothing", "a" * 300, None, 3])
     if isinstance(good, bytes):
         return st.binary(max_size=12) | st.binary(max_size=6).map(lambda tail: b"\0\0\x08" + tail)
     if isinstance(good, tuple) and good:  # two ends of a line
-        return st.tuples(*[st.sampled_from([-math.inf, -3.0, 0, 2.0, math.inf, math.nan, np.float64(5)])] * 2)
-    if isinstance(good, list) and isinstance(good[0], float):
+        ends = st.tuples(*[st.sampled_from([-math.inf, -3.0, 0, 2.0, math.inf, math.nan, np.float64(5)])] * 2)
+        return ends | st.sampled_from([None, 3, (), (0.0,), (0.0, 1.0, 2.0), "ab"])
+    if isinstance(good, plt.Figure):
+        return st.sampled_from([None, 3, "a"])
+    if isinstance(good, list) and not isinstance(good[0], int | float):
+        return st.sampled_from([None, 3, "ab", [], [1], [None]])
+    if isinstance(good, list):
         return st.lists(st.sampled_from(NUMBERS), max_size=3) | tensors(torch.ones(2)) | st.sampled_from(NUMBERS)
     return None
 
@@ -341,7 +436,13 @@ def thrown(good):
 TURNS = {"training.discriminator_step", "training.generator_step", "diagnostics.term_norms"}
 """Turns of the loop: `guards.next_batch` has checked their batch, and `training.train` turns gradients on."""
 
-INSIDE = TURNS | {"training.update_ema", "theory.line.optimal_discriminator_line"}
+TOLD = {name for name in ASKED if name.endswith(".forward")} | {"information.code_loss"}
+"""What they compute with is checked where it comes in, by the loop; labels and shapes of all else they check themselves."""
+
+DRAWS = {name for name in ASKED if not name.endswith(".forward") and not name.startswith(("information.", "modulation."))}
+"""Draws of chapter 8's G and of those that draw as it does: they ask whether there is one, and torch whether it is whole."""
+
+INSIDE = TURNS | DRAWS | {"training.update_ema", "theory.line.optimal_discriminator_line", "export.export_pair"}
 """Functions of turns, of networks and of functions alone: nothing is thrown at them."""
 
 DOCUMENTED = (ValueError, TypeError, OSError, ArithmeticError)
@@ -362,10 +463,16 @@ def quiet():
         plt.close("all")
 
 
-@pytest.mark.parametrize("name", sorted(name for name in GOOD if GOOD[name] and name not in INSIDE))
+THROWN_AT = {name for name in GOOD if GOOD[name] and name not in INSIDE}
+THROWN_AT |= {name for name, made in BUILT.items() if made.keys() & CHECKED and not name.startswith("networks.")}
+"""Chapter 8's pair leaves its sizes to torch."""
+
+
+@pytest.mark.parametrize("name", sorted(THROWN_AT))
 def test_a_result_or_an_error_that_names_the_argument(name, cache, offline, capsys):
-    function, makers = FUNCTIONS[name], GOOD[name]
+    function, makers = (FUNCTIONS | public_networks())[name], (GOOD | BUILT)[name]
     kept = {"name", "least"} if name.startswith(("arguments.", "metrics.")) else set()  # what the library itself hands over
+    kept |= {"beside"} if name == "conditional.label_rows" else makers.keys() - CHECKED if name in BUILT else set()
     slow = name.startswith(("show.", "mnist.", "theory.line", "eye.", "diagnostics"))
 
     @settings(
@@ -375,13 +482,15 @@ def test_a_result_or_an_error_that_names_the_argument(name, cache, offline, caps
     def throw(choice):
         arguments = {argument: make() for argument, make in makers.items()}
         places = [place for place, good in arguments.items() if place not in kept and thrown(good) is not None]
-        for place in choice.draw(st.lists(st.sampled_from(places), min_size=1, max_size=2, unique=True)):
-            arguments[place] = choice.draw(thrown(arguments[place]), label=place)
+        replaced = choice.draw(st.lists(st.sampled_from(places), min_size=1, max_size=2, unique=True))
+        for place in replaced:
+            told = name in TOLD and isinstance(arguments[place], Tensor) and arguments[place].is_floating_point()
+            arguments[place] = choice.draw((dense if told else thrown)(arguments[place]), label=place)
         try:
             with quiet():
                 function(**arguments)
         except DOCUMENTED as error:
-            names = "|".join(map(re.escape, {*arguments, *inspect.signature(function).parameters}))
+            names = "|".join(map(re.escape, makers if name in BUILT else replaced))  # sizes must fit one another
             named = re.search(rf"(?<![\w]){'(' + names + ')'}(?![\w])", str(error))
             of_the_file = isinstance(error, OSError) and Path(error.filename or "none") == Path(
                 str(next(iter(arguments.values())))

@@ -441,6 +441,7 @@ def test_a_film_is_labelled_by_its_titles(shown):
     assert shown[0][1]["image/png"]["film"]["labels"] == ["round 0", "round 1"]
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_animations_that_are_refused(shown):
     with pytest.raises(ValueError, match="at least one figure, got none"):
         show.animate([], alt=ALT)
@@ -448,6 +449,9 @@ def test_animations_that_are_refused(shown):
         show.animate([drawn(height=2.0), drawn(height=3.0)], alt=ALT)
     with pytest.raises(ValueError, match=r"seconds must lie in \[0.01, 3600\], got 0"):
         show.animate([drawn()], alt=ALT, seconds=0.0)
+    for frames in ([None], 3):
+        with pytest.raises(TypeError, match="frames must be"):
+            show.animate(frames, alt=ALT)
     assert shown == []
 
 

@@ -5,13 +5,10 @@ from functools import partial
 
 import pytest
 import torch
+from test_theory_divergences import vector
 
 from ganlib import objectives, penalties
 from ganlib.theory.dynamics import dirac_field, dirac_step, dirac_trajectory, jacobian_spectrum, simplex_descent
-
-
-def vector(*values):
-    return torch.tensor(values, dtype=torch.float64)
 
 
 def close(ours, theirs, tolerance=1e-12):

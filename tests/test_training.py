@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy, one_hot, softplus
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ganlib import data, networks, objectives, penalties, training
+from ganlib import conditional, conv, data, information, modulation, networks, objectives, penalties, training
 from ganlib.checkpoints import load, save
 from ganlib.objectives import nonsaturating, relativistic
 from ganlib.training import Run, discriminator_step, frozen, generator_step, train, update_ema
@@ -32,11 +32,6 @@ def same(a, b):
 @pytest.fixture
 def run(make_run):
     return make_run()
-
-
-@pytest.fixture
-def reals():
-    return torch.rand(6, 1, 4, 4) * 2 - 1
 
 
 # --- D's turn ------------------------------------------------------------------------------------------------------------
@@ -312,6 +307,37 @@ def test_a_turn_reads_nothing_and_a_look_once(make_run, images, reals, monkeypat
         seen = [losses.step for losses in train(run, source, nonsaturating, penalty, steps=7, look=3)]
     assert seen == [3, 6, 7]
     assert reads.numbers == 0 and looks == [5, 5, 5]  # five numbers in one piece
+
+
+def a_pair(name):
+    """G, D, what is given with a batch of six and the extra, of the pairs beside chapter 8's."""
+    labels, shape = (torch.tensor([0, 1, 2, 0, 1, 2]),), (1, 4, 4)
+    if name in ("concatenation", "projection"):
+        D = conditional.ConcatDiscriminator if name == "concatenation" else conditional.ProjectionDiscriminator
+        return conditional.ConditionalGenerator(3, 3, (4, 5), shape), D(shape, 3, (4,)), labels, None
+    if name == "convolutions":
+        return (
+            conditional.ConvConditionalGenerator(3, 3, shape),
+            conditional.ConvProjectionDiscriminator(shape, 3),
+            labels,
+            None,
+        )
+    if name == "codes":
+        G = information.InfoGenerator(3, 2, 2, shape)
+        return G, conv.DCGANDiscriminator(shape), (), partial(information.code_loss, G)
+    return modulation.StyleGenerator(3, (4, 5), image_shape=shape), networks.MLPDiscriminator(shape, (4,)), (), None
+
+
+@pytest.mark.parametrize("default", ["cpu", "meta"])
+@pytest.mark.parametrize("name", ["concatenation", "projection", "convolutions", "codes", "styles"])
+def test_a_turn_of_every_pair_reads_nothing(reals, name, default):
+    """Nor does it draw or make anything on another device than that of the weights."""
+    G, D, given, extra = a_pair(name)
+    run = Run(G, D, *(torch.optim.Adam(net.parameters(), fused=True) for net in (G, D)))
+    with torch.device(default), Reads() as reads:
+        discriminator_step(run, reals, nonsaturating, given=given)
+        generator_step(run, reals, nonsaturating, extra, given)
+    assert reads.numbers == 0
 
 
 @pytest.mark.parametrize("look", [1, 2, 3, 100])

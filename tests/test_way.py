@@ -13,7 +13,7 @@ import repository
 import ring_film
 import yaml
 from bs4 import BeautifulSoup
-from test_book import ROOT, built, html_pages, soup
+from test_book import ROOT, html_pages, soup
 from test_pages import CHROMIUM, MISSING, browser, server  # noqa: F401 - fixtures
 
 sys.path.append(str(ROOT / "book" / "_ext"))
@@ -23,11 +23,6 @@ PATH = [
     for label, minutes in chapter["stops"].items()
 ]
 in_browser = pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    return built(tmp_path_factory)[0]
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import re
 from urllib.parse import urlsplit
 
 from test_book import html_pages
-from test_pages import accessibility, browser, complaints, server, site, strangers  # noqa: F401 - fixtures
+from test_pages import accessibility, browser, complaints, server, strangers  # noqa: F401 - fixtures
 
 # widgets that are played round by round
 GAME = "gan-widget:is([name=algorithm], [name=circle], [name=playground], [name=triangle])"
@@ -40,7 +40,7 @@ def rounds(page, count):
     return page.locator(f"{GAME} .status").first.inner_text()
 
 
-def test_there_are_widgets_and_only_their_pages_ask_for_the_program(site):  # noqa: F811
+def test_there_are_widgets_and_only_their_pages_ask_for_the_program(site):
     pages = with_widgets(site, r"\w+")
     asking = [page for page in html_pages(site) if "widgets.js" in page.read_text(encoding="utf-8")]
     assert pages and pages == asking

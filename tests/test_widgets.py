@@ -76,6 +76,13 @@ def test_bad_input(name, alt, data, message):
         show.widget(name, Figure(), alt, **data)
 
 
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("argument", ["still", "caption", "generator", "pair"])
+def test_what_is_neither_a_figure_nor_text_is_named(argument):
+    with pytest.raises(TypeError, match=f"{argument} must be"):
+        show.widget(**{"name": "latent", "still": Figure(), "alt": ALT} | {argument: 3})
+
+
 def test_names_are_those_of_the_sources():
     assert widgets.names() == tuple(sorted(path.stem for path in (SOURCES / "src" / "widgets").glob("*.ts")))
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from repository import ROOT
 from test_book import html_pages, soup
-from test_pages import CHROMIUM, MISSING, browser, site  # noqa: F401 - fixtures
+from test_pages import CHROMIUM, MISSING, browser  # noqa: F401 - fixtures
 
 from ganlib import widgets
 

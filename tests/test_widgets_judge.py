@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_pages import CHROMIUM, MISSING, browser, site  # noqa: F401 (fixtures)
+from test_pages import CHROMIUM, MISSING, browser  # noqa: F401 (fixtures)
 from test_widgets_theory import another, opened
 from torch.nn.functional import softplus
 

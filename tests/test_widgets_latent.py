@@ -8,7 +8,7 @@ import json
 import pytest
 import torch
 from matplotlib.figure import Figure
-from test_pages import CHROMIUM, MISSING, browser, server, site, still  # noqa: F401 (fixtures)
+from test_pages import CHROMIUM, MISSING, browser, server, still  # noqa: F401 (fixtures)
 from test_widgets import ALT
 from test_widgets_theory import another, opened
 

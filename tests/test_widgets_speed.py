@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from test_pages import CHROMIUM, MISSING, browser, site, still  # noqa: F401 (fixtures)
+from test_pages import CHROMIUM, MISSING, browser, still  # noqa: F401 (fixtures)
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
 ANSWERS = """async (name) => {

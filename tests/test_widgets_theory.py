@@ -5,7 +5,7 @@ import json
 
 import pytest
 from repository import ROOT
-from test_pages import CHROMIUM, MISSING, UNFOLD, browser, site, still  # noqa: F401 (fixtures)
+from test_pages import CHROMIUM, MISSING, UNFOLD, browser, still  # noqa: F401 (fixtures)
 from test_widgets import numbers
 
 PAGES = {

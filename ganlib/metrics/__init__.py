@@ -1,4 +1,4 @@
-"""Features in, a number out. A metric never sees an image: what turns images into features is named beside the number."""
+"""Features in, a number out: what turned images into features is named beside it. Spectra alone are read off the images."""
 
 from ganlib.metrics.distances import feature_statistics, frechet_distance, kernel_distance, polynomial_mmd
 from ganlib.metrics.likelihood import parzen_log_likelihood, select_sigma, squared_distances

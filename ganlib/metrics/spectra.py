@@ -4,12 +4,12 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from ganlib.arguments import as_values
+from ganlib.arguments import as_values, check_signed, scaled
 from ganlib.types import Array
 
 
 def power_spectrum(
-    images: Float[Array, "n channel side side"] | UInt8[Array, "n channel side side"],
+    images: Float[Array, "n channel side side"] | UInt8[Array, "n channel side side"], name: str = "images"
 ) -> Float[Tensor, "side side"]:
     """Mean squared modulus of the Fourier transform of pixels in [-1, 1], (0, 0) first. Introduced in chapter 15.
 
@@ -18,29 +18,32 @@ def power_spectrum(
 
     Args:
         images: floats in [-1, 1] or uint8, a tensor or a NumPy array, all of one square size.
+        name: what errors call them.
 
     Raises:
         TypeError: images are no tensor or array, or neither floating point nor uint8.
-        ValueError: they are not (n, channel, side, side), empty, or not finite.
+        ValueError: they are not (n, channel, side, side), empty, not finite, or floats nowhere below 0.
     """
-    images = as_values(images, "images").detach()
+    images = as_values(images, name).detach()
     if images.dtype != torch.uint8 and not images.is_floating_point():
-        raise TypeError(f"images must be floating point in [-1, 1] or uint8, got {images.dtype}.")
+        raise TypeError(f"{name} must be floating point in [-1, 1] or uint8, got {images.dtype}.")
     if images.ndim != 4 or images.shape[2] != images.shape[3] or images.numel() == 0:
-        raise ValueError(f"images must have shape (n, channel, side, side) with n >= 1, got {tuple(images.shape)}.")
+        raise ValueError(f"{name} must have shape (n, channel, side, side) with n >= 1, got {tuple(images.shape)}.")
+    if images.is_floating_point():
+        check_signed(images, name)
     side = images.shape[2]
     total = torch.zeros(side, side, dtype=torch.float64, device="cpu")
     for part in images.split(1000):
-        values = part.cpu().to(torch.float64)
-        values = values / 127.5 - 1 if images.dtype == torch.uint8 else values
+        part = part.cpu()
+        values = scaled(part, torch.float64) if images.dtype == torch.uint8 else part.to(torch.float64)
         if not values.isfinite().all():
-            raise ValueError("images must be finite, got nan or inf among them.")
+            raise ValueError(f"{name} must be finite, got nan or inf among them.")
         total = total + torch.fft.fft2(values).abs().square().mean(dim=1).sum(dim=0)
     return total / len(images) / side**2
 
 
 def radial_spectrum(
-    images: Float[Array, "n channel side side"] | UInt8[Array, "n channel side side"],
+    images: Float[Array, "n channel side side"] | UInt8[Array, "n channel side side"], name: str = "images"
 ) -> Float[Tensor, " radius"]:
     """:func:`power_spectrum` averaged over rings: entry r is the mean at frequencies whose length rounds to r waves a side.
 
@@ -49,7 +52,7 @@ def radial_spectrum(
     Raises:
         TypeError, ValueError: as :func:`power_spectrum`.
     """
-    power = power_spectrum(images)
+    power = power_spectrum(images, name)
     side = len(power)
     waves = torch.fft.fftfreq(side, 1 / side, dtype=torch.float64, device="cpu")
     ring = (waves[:, None].square() + waves.square()).sqrt().round().long().flatten()
@@ -68,8 +71,9 @@ def spectral_distance(
     Raises:
         TypeError, ValueError: as :func:`power_spectrum`, or the two differ in side, or a set has no power in some ring.
     """
-    spectra = {"images": radial_spectrum(images), "reference": radial_spectrum(reference)}
-    sides = [as_values(values, "images").shape[-1] for values in (images, reference)]
+    sets = {"images": images, "reference": reference}
+    spectra = {name: radial_spectrum(values, name) for name, values in sets.items()}
+    sides = [values.shape[-1] for values in sets.values()]
     if sides[0] != sides[1]:
         raise ValueError(f"images and reference must have one side, got {sides[0]} and {sides[1]}.")
     if sides[0] == 1:

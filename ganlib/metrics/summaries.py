@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from ganlib.arguments import as_values, number, several
+from ganlib.arguments import as_values, in_float64, number, several
 from ganlib.types import Array
 
 LARGEST = 1e50
@@ -44,10 +44,7 @@ def check_values(x: Tensor, name: str) -> Tensor:
     """
     if not x.is_floating_point():
         raise TypeError(f"{name} must be floating point, got {x.dtype}.")
-    try:
-        x = x.double()
-    except TypeError:  # so says MPS
-        x = x.cpu().double()
+    x = in_float64(x)
     if not (x.abs() <= LARGEST).all():
         finite = x.isfinite()
         wrong, rule = (~finite, "be finite") if not finite.all() else (x.abs() > LARGEST, f"lie within {LARGEST:g} of 0")

@@ -38,13 +38,15 @@ def integrate(
         points: where to cut: peaks, kinks, ends of supports, in any order.
 
     Raises:
-        ValueError: the integrand is NaN somewhere, or points do not lie inside bounds.
+        TypeError: bounds or points are no sequences of numbers.
+        ValueError: the integrand is NaN somewhere, bounds are not two, or points do not lie inside them.
         ArithmeticError: the error estimate stays above 1e-9, or quad says that the integral looks divergent.
     """
     from scipy.integrate import quad
 
-    edges = [bounds[0], *sorted(several(points, "points", number, 0)), bounds[1]]
-    if any(not left < right for left, right in pairwise(edges)):
+    ends = several(bounds, "bounds", number, 2)
+    edges = [ends[0], *sorted(several(points, "points", number, 0)), ends[1]]
+    if len(ends) != 2 or any(not left < right for left, right in pairwise(edges)):
         raise ValueError(f"points must be different and lie inside bounds, got {points} and {bounds}.")
     infinite = []
 
