@@ -318,7 +318,7 @@ HELPERS = {  # what is called, what must stay as it is, and a file beside ganlib
     "term_norms": (
         lambda run, _: diagnostics.term_norms(run, torch.zeros(3, 1, 4, 4), nonsaturating),
         lambda run, _: [value.tolist() for value in run.G.state_dict().values()],
-        diagnostics,
+        nn.modules.module,
     ),
     "strip": (lambda _, figure: films.strip([figure]), lambda _, figure: drawn(figure), matplotlib.image),
 }
