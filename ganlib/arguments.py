@@ -128,6 +128,17 @@ def scalar(value: Any, name: str) -> Float64[Tensor, ""]:
     return tensor.reshape(()).cpu().to(torch.float64)
 
 
+def function(value: Any, name: str) -> Callable[..., Any]:
+    """A function, or what can be called as one, as it is.
+
+    Raises:
+        TypeError: value cannot be called.
+    """
+    if not callable(value):
+        raise TypeError(f"{name} must be a function, got {_shown(value)}.")
+    return value
+
+
 def several(values: Any, name: str, check: Callable[[Any, str], float], least: int = 1) -> list[float]:
     """The numbers of a sequence, an array or a tensor of one axis, `least` or more, each checked by ``check(value, name)``.
 

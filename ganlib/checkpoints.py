@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganlib.arguments import whole
 from ganlib.files import write_whole
 from ganlib.training import Run
 
@@ -24,11 +25,13 @@ def save(run: Run, path: str | Path) -> None:
     out, so that a wrapped run goes on as a bare one and back. Introduced in chapter 8.
 
     Raises:
-        ValueError: a part holds what :func:`load` would not read, that is more than tensors, numbers, strings and containers of
-            them; the previous file stays.
+        TypeError: ``run.step`` is no whole number; the previous file stays.
+        ValueError: ``run.step`` is negative, or a part holds what :func:`load` would not read, that is more than tensors,
+            numbers, strings and containers of them; the previous file stays.
         OSError: the folder is missing, full or cannot be written; the previous file stays.
     """
     state = _without_numpy(_state(run))
+    whole(state["step"], "step", 0)
     content = io.BytesIO()
     try:
         torch.save(state, content)
@@ -62,6 +65,7 @@ def load(run: Run, path: str | Path) -> None:
     _check_state(run, state, path)
     before = copy.deepcopy(_state(run))
     try:
+        whole(state["step"], "step", 0)
         _restore(run, state)
     except Exception as error:
         _restore(run, before)
@@ -127,7 +131,7 @@ def _restore(run: Run, state: dict[str, Any]) -> None:
         getattr(run, name).load_state_dict({full: state[name][_bare_name(full, names)] for full in names})
     for name in OPTIMISERS:
         getattr(run, name).load_state_dict(state[name])
-    run.step = int(state["step"])
+    run.step = state["step"]
     torch.set_rng_state(state["cpu_rng"])
     if torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda_rng"][: torch.cuda.device_count()])

@@ -134,8 +134,13 @@ class DCGANDiscriminator(nn.Module):
 def faster_convolutions(network: nn.Module, lr: float, times: float = 4.0) -> list[dict[str, Any]]:
     """The weights in two groups for an optimiser: dense layers and norms at `lr`, convolutions at so many times it.
 
+    Raises:
+        TypeError: network is no torch.nn.Module.
+
     Introduced in chapter 15.
     """
+    if not isinstance(network, nn.Module):
+        raise TypeError(f"network must be a torch.nn.Module, got {type(network).__name__}.")
     convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)]
     fast = [weight for layer in convolutions for weight in layer.parameters()]
     chosen = {id(weight) for weight in fast}

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganlib.guards import check_batch, check_players
 from ganlib.training import Run, frozen, remembering
 from ganlib.types import Extra, Game, Penalty, Samples, Scalar
 
@@ -33,13 +34,22 @@ def term_norms(
 
     Returns:
         "loss_D" and "penalty", whose gradients are those of D's weights, "loss_G" and "extra", those of G's.
+
+    Raises:
+        TypeError, ValueError: as ``check_players`` and ``next_batch`` of :mod:`ganlib.guards`.
     """
+    check_players(run, objective, penalty, extra)
+    reals, given = check_batch((reals, *given), run, "reals and given")
     before = [(net, copy.deepcopy(net.state_dict())) for net in (run.G, run.D)]
     devices = [reals.device] if reals.device.type == "cuda" else []
     try:
-        with torch.random.fork_rng(devices=devices), torch.enable_grad():
-            return _norms(run, reals, objective, penalty, extra, given)
-    finally:
+        try:
+            with torch.random.fork_rng(devices=devices), torch.inference_mode(False), torch.enable_grad():
+                return _norms(run, reals, objective, penalty, extra, given)
+        finally:
+            for network, state in before:
+                network.load_state_dict(state)
+    finally:  # once more: an interrupt may have cut the first time short
         for network, state in before:
             network.load_state_dict(state)
 

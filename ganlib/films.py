@@ -7,7 +7,8 @@ import io
 import json
 import zlib
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -158,6 +159,25 @@ def _sheet(images: list[np.ndarray]) -> str:
     return b64encode(out.getvalue()).decode()
 
 
+@contextmanager
+def _own_pixels(figure: "Figure") -> Iterator[None]:
+    """Inside, images hand out their own pixels; afterwards each is drawn as it was."""
+    from matplotlib.image import AxesImage
+
+    smooth = [(image, image.get_interpolation()) for image in figure.findobj(AxesImage)]
+    try:
+        try:
+            for image, _ in smooth:
+                image.set_interpolation("none")
+            yield
+        finally:
+            for image, interpolation in smooth:
+                image.set_interpolation(interpolation)
+    finally:  # once more: an interrupt may have cut the first time short
+        for image, interpolation in smooth:
+            image.set_interpolation(interpolation)
+
+
 def strip(figures: Sequence["Figure"]) -> str:
     """The frames as text, base64 of JSON without what repeats: ``size``, ``shapes``, ``frames`` and, of images, a ``sheet``.
 
@@ -165,7 +185,6 @@ def strip(figures: Sequence["Figure"]) -> str:
         figures: of one size, each laid out; they are drawn once more.
     """
     from matplotlib.backend_bases import RendererBase
-    from matplotlib.image import AxesImage
 
     renderer = type("Renderer", (Recorder, RendererBase), {})
     images: list[np.ndarray] = []
@@ -173,13 +192,8 @@ def strip(figures: Sequence["Figure"]) -> str:
     frames = []
     for figure in figures:
         recorder = renderer(figure, images)
-        smooth = [(image, image.get_interpolation()) for image in figure.findobj(AxesImage)]
-        for image, _ in smooth:
-            image.set_interpolation("none")  # its own pixels are handed out
-        with book_look():
+        with _own_pixels(figure), book_look():
             figure.draw(recorder)
-        for image, interpolation in smooth:
-            image.set_interpolation(interpolation)
         frames.append([known.setdefault(shape, len(known)) for shape in recorder.shapes])
     film = {"size": _whole(figures[0].bbox.size), "shapes": list(known), "frames": frames}
     if images:

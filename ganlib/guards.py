@@ -1,31 +1,65 @@
 """What the loop asks before it plays: can this run train, is this batch one, may these gradients move the weights?"""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
 
-from ganlib.types import Samples, Scalar
+from ganlib.arguments import function, whole
+from ganlib.types import Game, Samples, Scalar
 
 
-def check_players(run: Any) -> None:
-    """Refuses a run that cannot train.
+def check_network(network: Any, name: str = "network") -> None:
+    """Refuses what is no network; the error calls it by `name`.
 
     Raises:
-        TypeError: a player is no network, or G has no method ``sample_z``.
-        ValueError: an optimiser moves weights that are not its player's, or none; the networks differ in dtype or device.
+        TypeError: it is no torch.nn.Module.
     """
-    for player in ("G", "D"):
-        if not isinstance(getattr(run, player), nn.Module):
-            raise TypeError(f"{player} must be a torch.nn.Module, got {type(getattr(run, player)).__name__}.")
-    if not callable(getattr(run.G, "sample_z", None)):
-        hint = "; a wrapper such as DataParallel keeps it in G.module" if hasattr(run.G, "module") else ""
-        raise TypeError(f"G must have a method sample_z(n) that draws n latents, got {type(run.G).__name__}{hint}.")
+    if not isinstance(network, nn.Module):
+        raise TypeError(f"{name} must be a torch.nn.Module, got {type(network).__name__}.")
+
+
+def check_generator(G: Any) -> None:
+    """Refuses what draws no samples.
+
+    Raises:
+        TypeError: G is no network, or has no method ``sample_z``.
+    """
+    check_network(G, "G")
+    if not callable(getattr(G, "sample_z", None)):
+        hint = "; a wrapper such as DataParallel keeps it in G.module" if hasattr(G, "module") else ""
+        raise TypeError(f"G must have a method sample_z(n) that draws n latents, got {type(G).__name__}{hint}.")
+
+
+def check_players(run: Any, *terms: Any) -> None:
+    """Refuses a run that cannot train.
+
+    Args:
+        run: as it is made, or about to be played.
+        terms: by what it is to be played: the objective, the penalty and the extra, None where there is none.
+
+    Raises:
+        TypeError: run is no Run, a player or the average is no network, G has no method ``sample_z``, an optimiser is none,
+            ``step`` is no whole number, or a term is no game or no function.
+        ValueError: G and D are one network, an optimiser moves weights that are not its player's, or none, or asks for the
+            loss several times a step, as LBFGS; the networks differ in dtype or device, or were made under
+            ``torch.inference_mode``; ``step`` is negative; G_ema, where it is to be played, is G or of another architecture.
+    """
+    if not all(hasattr(run, part) for part in ("G", "D", "G_ema", "opt_G", "opt_D", "step")):
+        raise TypeError(f"run must be a Run of ganlib.training, got {type(run).__name__}.")
+    check_generator(run.G)
+    for name in ("D", "G_ema"):
+        if name == "D" or run.G_ema is not None:
+            check_network(getattr(run, name), name)
+    if run.D is run.G:
+        raise ValueError("G and D must be two networks, got one.")
+    whole(run.step, "step", 0)
     for player, other in (("G", "D"), ("D", "G")):
         optimiser = getattr(run, f"opt_{player}")
+        _check_optimiser(optimiser, f"opt_{player}")
         held = [weight for group in optimiser.param_groups for weight in group["params"]]
         own, others = ({id(w) for w in getattr(run, name).parameters()} for name in (player, other))
         if strangers := sum(id(weight) not in own for weight in held):
@@ -33,12 +67,66 @@ def check_players(run: Any) -> None:
             raise ValueError(
                 f"opt_{player} must hold {player}'s weights and no others, got {strangers} of {len(held)} that are {whose}."
             )
+        if any(weight.is_inference() for weight in held):
+            raise ValueError(f"{player} must be made outside torch.inference_mode, whose weights nothing can move.")
         if not any(weight.requires_grad for weight in held):
             raise ValueError(f"opt_{player} must hold a weight of {player} that asks for a gradient, got {len(held)} frozen.")
     kinds = {name: _kind(network) for name in ("G", "D", "G_ema") if (network := getattr(run, name)) is not None}
     for name, kind in kinds.items():
         if None not in (kind, kinds["G"]) and kind != kinds["G"]:
             raise ValueError(f"G and {name} must have one dtype and device, got {kinds['G']} and {kind}.")
+    if terms:
+        _check_terms(run, *terms)
+
+
+def _check_optimiser(optimiser: Any, name: str) -> None:
+    bare = getattr(optimiser, "optimizer", optimiser)  # Lightning Fabric keeps the optimiser in a wrapper
+    if not isinstance(bare, torch.optim.Optimizer) or not hasattr(optimiser, "param_groups"):  # as a schedule of rates has not
+        raise TypeError(f"{name} must be a torch.optim.Optimizer, got {type(optimiser).__name__}.")
+    if isinstance(bare, torch.optim.LBFGS):
+        raise ValueError(f"{name} must step by one gradient, got LBFGS, which computes the loss several times a step.")
+
+
+def _check_terms(run: Any, objective: Any, penalty: Any, extra: Any) -> None:
+    if not isinstance(objective, Game):
+        raise TypeError(f"objective must have d_loss, g_loss and needs_reals, got {type(objective).__name__}.")
+    for name, term in (("penalty", penalty), ("extra", extra)):
+        if term is not None:
+            function(term, name)
+    if run.G_ema is run.G:
+        raise ValueError("G_ema must be another network than G; left out, it is a copy.")
+    average_pairs(run.G_ema, run.G)
+
+
+def average_pairs(G_ema: nn.Module, G: nn.Module) -> list[tuple[Tensor, Tensor]]:
+    """Every weight and batch statistic of G_ema, with the one of G that it averages.
+
+    Raises:
+        TypeError: one of them is no network.
+        ValueError: their weights have other shapes.
+    """
+    for name, network in (("G_ema", G_ema), ("G", G)):
+        check_network(network, name)
+    averages, values = (list(network.state_dict().values()) for network in (G_ema, G))
+    if [average.shape for average in averages] != [value.shape for value in values]:
+        raise ValueError("G_ema must have the architecture of G; the shapes of their weights differ.")
+    return list(zip(averages, values))
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Inside, the network is in evaluation mode; afterwards each of its parts is in the mode that it was in."""
+    modes = [(module, module.training) for module in network.modules()]
+    try:
+        try:
+            network.eval()
+            yield
+        finally:
+            for module, mode in modes:
+                module.training = mode
+    finally:  # once more: an interrupt may have cut the first time short
+        for module, mode in modes:
+            module.training = mode
 
 
 def _kind(network: nn.Module) -> str | None:
@@ -47,6 +135,7 @@ def _kind(network: nn.Module) -> str | None:
     return None if first is None else f"{first.dtype} on {first.device}"
 
 
+@torch.inference_mode(False)  # an average that can be moved, whatever mode the caller is in
 def copy_of(G: nn.Module) -> nn.Module:
     """A deep copy.
 
@@ -64,7 +153,7 @@ def next_batch(batches: Iterator[Any], run: Any) -> tuple[Samples, tuple[Tensor,
 
     Raises:
         ValueError: there is none, it is empty, its parts differ in length, it is on another device than D, or it is a single
-            sample and a player normalises its batch.
+            sample and a player has a BatchNorm1d.
         TypeError: `batches` is no iterator, or a batch holds no tensors or is of another dtype than D's weights.
     """
     if not isinstance(batches, Iterator):
@@ -74,22 +163,33 @@ def next_batch(batches: Iterator[Any], run: Any) -> tuple[Samples, tuple[Tensor,
         raise ValueError("batches must be endless, each of one sample at least; got an end.")
     if isinstance(batch, tuple | list) and len(batch) == 0:
         raise TypeError(f"a batch must be a tensor or a tuple of tensors, got an empty {type(batch).__name__}.")
-    reals, *given = batch if isinstance(batch, tuple | list) else [batch]
-    for part in (reals, *given):
+    return check_batch(batch if isinstance(batch, tuple | list) else [batch], run)
+
+
+def check_batch(parts: Sequence[Any], run: Any, name: str = "a batch") -> tuple[Samples, tuple[Tensor, ...]]:
+    """The reals and what is given with them, if D can judge them; errors call them by `name`, and are those of a batch.
+
+    What was made under ``torch.inference_mode`` can enter no gradient, and is copied.
+    """
+    reals, *given = parts
+    for part in parts:
         if not isinstance(part, Tensor):
-            raise TypeError(f"a batch must be a tensor or a tuple of tensors, got {type(part).__name__}.")
+            raise TypeError(f"{name} must be a tensor or a tuple of tensors, got {type(part).__name__}.")
+        if part.ndim == 0:
+            raise ValueError(f"{name} must hold samples along its first axis, got a number.")
         if len(part) == 0 or len(part) != len(reals):
             found = "none" if len(reals) == 0 else f"parts of {len(reals)} and {len(part)}"
-            raise ValueError(f"batches must be endless, each of one sample at least; got {found}.")
+            raise ValueError(f"{name} must hold one sample at least, in parts of one length, got {found}.")
     weight = next(run.D.parameters(), reals)
     if reals.dtype != weight.dtype:
-        raise TypeError(f"a batch must be {weight.dtype} as D's weights are, got {reals.dtype}; data.to_float scales bytes.")
+        raise TypeError(f"{name} must be {weight.dtype} as D's weights are, got {reals.dtype}; data.to_float scales bytes.")
     if reals.device != weight.device:
-        raise ValueError(f"a batch must be on {weight.device} as D is, got {reals.device}.")
+        raise ValueError(f"{name} must be on {weight.device} as D is, got {reals.device}.")
     if len(reals) == 1:
         for player in ("G", "D"):
-            if any(isinstance(layer, _NormBase) and layer.training for layer in getattr(run, player).modules()):
-                raise ValueError(f"a batch must hold two samples or more where {player} normalises its batch, got one.")
+            if any(isinstance(layer, nn.BatchNorm1d) and layer.training for layer in getattr(run, player).modules()):
+                raise ValueError(f"{name} must hold two samples or more where {player} normalises its batch, got one.")
+    reals, *given = (part.clone() if part.is_inference() else part for part in parts)
     return reals, tuple(given)
 
 
@@ -125,8 +225,8 @@ def step_if_finite(run: Any, optimiser: torch.optim.Optimizer, loss: Scalar) -> 
     bare = getattr(optimiser, "optimizer", optimiser)  # Lightning Fabric keeps the optimiser in a wrapper
     # A first step is left out: fused momentum makes room for its average then, and fills it only when it moves.
     if all(group.get("fused") for group in bare.param_groups) and all(bare.state.get(weight) for weight in weights):
-        bare.found_inf = (~finite).float()
         try:
+            bare.found_inf = (~finite).float()
             optimiser.step()
         finally:
             bare.found_inf = None

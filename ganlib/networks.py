@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganlib.arguments import seeded, whole
+from ganlib.arguments import as_tensor, seeded, whole
+from ganlib.guards import check_generator, check_network, evaluating
 from ganlib.shipped import shipped_network
-from ganlib.types import Images, Latents, Logits, Samples
+from ganlib.types import Array, Images, Latents, Logits, Samples
 
 
 class MLPGenerator(nn.Module):
@@ -48,8 +49,7 @@ class MLPGenerator(nn.Module):
         From torch's global generator; or from `generator`, on its device and in float32, so that a seed means the same latents
         everywhere, whatever the weights are.
         """
-        if n < 1:
-            raise ValueError(f"n must be at least 1, got {n}.")
+        n = whole(n, "n", 1)
         weight = self.layers[0].weight
         if generator is None:
             return torch.randn(n, self.z_dim, device=weight.device, dtype=weight.dtype)
@@ -128,33 +128,30 @@ def in_bfloat16(network: nn.Module) -> InBfloat16:
     Raises:
         TypeError: `network` is no torch.nn.Module.
     """
-    if not isinstance(network, nn.Module):
-        raise TypeError(f"network must be a torch.nn.Module, got {type(network).__name__}.")
+    check_network(network)
     return InBfloat16(network)
 
 
 @torch.no_grad()
-def sample(G: nn.Module, n: int, seed: int = 1, *given: Tensor) -> Samples:
+def sample(G: nn.Module, n: int, seed: int = 1, *given: Array) -> Samples:
     """n samples (n, ...) of G in evaluation mode, from a seed of their own; G is left as it was. Introduced in chapter 8.
 
     Args:
         G: draws its own latents, ``G.sample_z(n, generator)``, on the CPU, so that a seed means the same samples everywhere.
         n: number of samples.
         seed: of the latents.
-        given: conditions, (n, ...) each, handed to G after the latents.
+        given: conditions, (n, ...) each, tensors or NumPy arrays, handed to G after the latents, on their device.
 
     Raises:
-        ValueError: n < 1, or a condition is not one of n.
+        TypeError: G is no network that draws latents, n or seed is no whole number, or a condition is no tensor or array.
+        ValueError: n < 1, seed < 0, or a condition is not one of n.
     """
-    n = whole(n, "n", 1)
+    check_generator(G)
+    n, given = whole(n, "n", 1), [as_tensor(condition, "given") for condition in given]
     for condition in given:
-        if len(condition) != n:
-            raise ValueError(f"given must hold conditions for n = {n} samples, got {len(condition)}.")
+        if condition.shape[:1] != (n,):
+            raise ValueError(f"given must hold conditions for n = {n} samples, got shape {tuple(condition.shape)}.")
     z = G.sample_z(n, seeded(seed))
-    training = [(module, module.training) for module in G.modules()]
-    G.eval()
-    try:
-        return torch.cat([G(*(part[start : start + 1000] for part in (z, *given))) for start in range(0, n, 1000)])
-    finally:
-        for module, mode in training:
-            module.training = mode
+    parts = [z, *(condition.to(z.device) for condition in given)]
+    with evaluating(G):
+        return torch.cat([G(*(part[start : start + 1000] for part in parts)) for start in range(0, n, 1000)])

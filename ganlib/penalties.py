@@ -11,6 +11,7 @@ from ganlib.arguments import number, positive
 from ganlib.types import Network, Samples, Scalar
 
 
+@torch.inference_mode(False)  # a gradient is taken, whatever mode the caller is in
 @torch.enable_grad()
 def input_grad(D: Network, x: Samples) -> Samples:
     """Gradient of D's logit at each sample with respect to that sample, itself differentiable.
@@ -31,7 +32,7 @@ def input_grad(D: Network, x: Samples) -> Samples:
     """
     check_samples(x)
     if not (x.is_leaf and x.requires_grad):
-        x = x.detach().requires_grad_(True)
+        x = (x.clone() if x.is_inference() else x).detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(_logits(D, x).sum(), x, create_graph=True)
     return gradient
 

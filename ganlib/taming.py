@@ -1,6 +1,6 @@
 """What holds D back beside a penalty in its loss: clipped weights, spectral norms of one, and penalties in some turns only."""
 
-import itertools
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 from torch.utils.hooks import RemovableHandle
 
-from ganlib.arguments import positive, whole
+from ganlib.arguments import function, positive, whole
+from ganlib.guards import check_network, evaluating
 from ganlib.types import Network, Penalty, Samples, Scalar
 
 Net = TypeVar("Net", bound=nn.Module)
@@ -62,8 +63,7 @@ def normalise_spectra(network: Net, power_iterations: int = 1) -> Net:
 
     Source: Miyato et al. 2018, Algorithm 1. Introduced in chapter 13.
     """
-    if not isinstance(network, nn.Module):
-        raise TypeError(f"network must be a torch.nn.Module, got {type(network).__name__}.")
+    check_network(network)
     power_iterations = whole(power_iterations, "power_iterations", 1)
     layers = [layer for layer in network.modules() if isinstance(layer, LAYERS)]
     if not layers or any(parametrize.is_parametrized(layer, "weight") for layer in layers):
@@ -74,29 +74,39 @@ def normalise_spectra(network: Net, power_iterations: int = 1) -> Net:
     return network
 
 
-def lazily(penalty: Penalty, every: int) -> Penalty:
+@dataclass(eq=False)
+class Lazy:
+    """A penalty that is asked in one of so many turns; what :func:`lazily` returns. ``turns`` counts its calls."""
+
+    penalty: Penalty
+    every: int
+    turns: int = 0
+
+    def __call__(self, D: Network, reals: Samples, fakes: Samples) -> Scalar:
+        turn, self.turns = self.turns, self.turns + 1
+        if turn % self.every:
+            return torch.zeros((), dtype=reals.dtype, device=reals.device)
+        return self.every * self.penalty(D, reals, fakes)
+
+
+def lazily(penalty: Penalty, every: int, start: int = 0) -> Lazy:
     """The penalty times `every` in the first of every so many calls, and zero in the others.
 
-    It counts its own calls, whoever makes them: one run, one object.
+    It counts its own calls, whoever makes them: one run, one object. A checkpoint does not hold the count: a run that goes on
+    from its file is given ``start=run.step * d_steps``.
 
     Args:
         penalty: ``penalty(D, reals, fakes)``.
         every: calls from one use to the next; 1 is the penalty itself.
+        start: calls that count as made.
 
     Raises:
-        TypeError: every is no whole number.
-        ValueError: every is below 1.
+        TypeError: penalty is no function, or every or start no whole number.
+        ValueError: every is below 1, or start below 0.
 
     Source: Karras et al. 2020, section 3.1. Introduced in chapter 13.
     """
-    every, turns = whole(every, "every", 1), itertools.count()
-
-    def now_and_then(D: Network, reals: Samples, fakes: Samples) -> Scalar:
-        if next(turns) % every:
-            return torch.zeros((), dtype=reals.dtype, device=reals.device)
-        return every * penalty(D, reals, fakes)
-
-    return now_and_then
+    return Lazy(function(penalty, "penalty"), whole(every, "every", 1), whole(start, "start", 0))
 
 
 def spectral_norms(network: nn.Module) -> list[float]:
@@ -109,21 +119,14 @@ def spectral_norms(network: nn.Module) -> list[float]:
 
     Introduced in chapter 13.
     """
-    if not isinstance(network, nn.Module):
-        raise TypeError(f"network must be a torch.nn.Module, got {type(network).__name__}.")
-    training = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        with torch.no_grad():
-            matrices = [_matrix(layer) for layer in network.modules() if isinstance(layer, LAYERS)]
-        return [torch.linalg.matrix_norm(matrix, ord=2).item() for matrix in matrices]
-    finally:
-        for module, mode in training:
-            module.training = mode
+    check_network(network)
+    with evaluating(network), torch.no_grad():
+        matrices = [_matrix(layer) for layer in network.modules() if isinstance(layer, LAYERS)]
+    return [torch.linalg.matrix_norm(matrix, ord=2).item() for matrix in matrices]
 
 
 def _matrix(layer: nn.Module) -> Tensor:
     weight = layer.weight.detach()
     if isinstance(layer, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d):
         weight = weight.transpose(0, 1)  # torch keeps (in, out, ...)
-    return weight.flatten(1).double()
+    return weight.flatten(1).cpu().double()  # not every device has float64

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ganlib.guards import Watch, check_players, copy_of, next_batch, step_if_finite
+from ganlib.arguments import number, whole
+from ganlib.guards import Watch, average_pairs, check_players, copy_of, next_batch, step_if_finite
 from ganlib.types import Extra, Game, Logits, Network, Penalty, Samples, Scalar
 
 
@@ -154,14 +155,12 @@ def update_ema(G_ema: nn.Module, G: nn.Module, decay: float, sound: Tensor | Non
         sound: (), bool, on the device of the weights: where it is False nothing changes.
 
     Raises:
+        TypeError: decay is no number, or G_ema or G no network.
         ValueError: decay is not in [0, 1), or the weights have other shapes.
     """
-    if not 0 <= decay < 1:
+    if not 0 <= number(decay, "decay") < 1:
         raise ValueError(f"decay must lie in [0, 1), got {decay}.")
-    averages, values = list(G_ema.state_dict().values()), list(G.state_dict().values())
-    if [average.shape for average in averages] != [value.shape for value in values]:
-        raise ValueError("G_ema must have the architecture of G; the shapes of their weights differ.")
-    for average, value in zip(averages, values):
+    for average, value in average_pairs(G_ema, G):
         if sound is not None:
             value = torch.where(sound, value, average)
         if value.is_floating_point():
@@ -216,7 +215,7 @@ def train(
         extra: ``extra(z, reals, fakes)``, added to G's loss.
         steps: rounds to play.
         d_steps: turns of D a round, the k of Algorithm 1; d_steps batches are used in a round, G's turn sees the last.
-        ema_share: G_ema remembers this share of the rounds played, so that the untrained G is soon forgotten.
+        ema_share: G_ema remembers this share of the rounds played, 0 to 1, so that the untrained G is soon forgotten.
         look: rounds from one yield to the next; numbers are read from the device then, and after the last round.
 
     Raises:
@@ -224,14 +223,13 @@ def train(
         FloatingPointError: a loss or a gradient is not finite; the round and the player are named. The weights that it would
             have moved, and the average, are what they were; nothing moved after it.
     """
-    if steps < 0 or d_steps < 1 or look < 1 or not ema_share >= 0:
-        found = f"{steps}, {d_steps}, {look} and {ema_share}"
-        raise ValueError(f"steps must be >= 0, d_steps and look >= 1 and ema_share >= 0, got {found}.")
-    check_players(run)
+    steps, d_steps = whole(steps, "steps", 0), whole(d_steps, "d_steps", 1)
+    look, ema_share = whole(look, "look", 1), number(ema_share, "ema_share", 0.0, 1.0)
+    check_players(run, objective, penalty, extra)
     try:
         for left in reversed(range(steps)):
             run.watch = run.watch or Watch(next(run.D.parameters()).device)
-            with torch.enable_grad():  # whatever the caller's mode is
+            with torch.inference_mode(False), torch.enable_grad():  # whatever the caller's mode is
                 for _ in range(d_steps):
                     reals, given = next_batch(batches, run)
                     loss_D, real_logits, fake_logits = discriminator_step(run, reals, objective, penalty, given)

@@ -22,11 +22,11 @@ def adaptive_weight(loss: Scalar, adversarial: Scalar, layer: Tensor, most: floa
         most: the largest factor that is given.
 
     Returns:
-        (), between 0 and `most`.
+        (), between 0 and `most`; NaN if a gradient is, or if both are infinite.
 
     Raises:
         TypeError: most is no number, or a loss or the layer no tensor.
-        ValueError: most is not positive, a loss is not (), or one of them does not depend on the layer.
+        ValueError: most is not positive, a loss is no real number of shape (), or does not depend on the layer.
 
     Source: Esser et al. 2021; the constants are those of its code. Introduced in chapter 18.
     """
@@ -34,14 +34,15 @@ def adaptive_weight(loss: Scalar, adversarial: Scalar, layer: Tensor, most: floa
     for name, value in {"loss": loss, "adversarial": adversarial, "layer": layer}.items():
         if not isinstance(value, Tensor):
             raise TypeError(f"{name} must be a tensor, got {type(value).__name__}.")
-        if name != "layer" and value.ndim:
-            raise ValueError(f"{name} must have shape (), got {tuple(value.shape)}.")
+        if name != "layer" and (value.ndim or value.is_complex()):
+            raise ValueError(f"{name} must be a real number of shape (), got {value.dtype} of shape {tuple(value.shape)}.")
     pulls = [_pull(loss, layer, "loss"), _pull(adversarial, layer, "adversarial")]
     return (pulls[0] / (pulls[1] + 1e-4)).clamp(max=most).detach()
 
 
 def _pull(loss: Scalar, layer: Tensor, name: str) -> Scalar:
-    (gradient,) = torch.autograd.grad(loss, layer, retain_graph=True, allow_unused=True) if loss.requires_grad else (None,)
+    reaches = loss.requires_grad and layer.requires_grad
+    (gradient,) = torch.autograd.grad(loss, layer, retain_graph=True, allow_unused=True) if reaches else (None,)
     if gradient is None:
         raise ValueError(f"{name} must depend on the layer, got a loss whose gradient there does not exist.")
     return gradient.norm()

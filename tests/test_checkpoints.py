@@ -18,6 +18,7 @@ from ganlib import checkpoints, data, files, networks
 from ganlib.checkpoints import load, save
 from ganlib.objectives import nonsaturating
 from ganlib.penalties import r1
+from ganlib.taming import lazily
 from ganlib.training import Run, train
 
 
@@ -213,9 +214,37 @@ def test_what_could_not_be_read_back_is_not_written(saved, monkeypatch, part):
         monkeypatch.setattr(type(run.G), "get_extra_state", lambda self: Opaque(), raising=False)
     else:
         run.step = Opaque()
-    with pytest.raises(ValueError, match=f"^{part} holds more than tensors, numbers, strings"):
+    words = "step must be a whole number, got Opaque" if part == "step" else f"{part} holds more than tensors, numbers, strings"
+    with pytest.raises(TypeError if part == "step" else ValueError, match=f"^{words}"):
         save(run, path)
     assert path.read_bytes() == content and [p.name for p in path.parent.iterdir()] == ["run.pt"]
+
+
+@pytest.mark.parametrize("step", ["a", -1, 1.5, None])
+def test_a_step_that_load_would_refuse_is_not_written(saved, make_run, step):
+    run, path = saved
+    content, run.step = path.read_bytes(), step
+    with pytest.raises((TypeError, ValueError), match=r"^step must be"):
+        save(run, path)
+    assert path.read_bytes() == content
+
+
+def test_a_lazy_penalty_goes_on_where_it_was(make_run, images, tmp_path):
+    """Its count is no part of the file: ten rounds are five and five, if the rest is told how many turns there were."""
+
+    def played(run, penalty, rounds):
+        source = data.batches(images, 8, seed=4, start=run.step * 2)
+        return list(train(run, source, nonsaturating, penalty, steps=rounds, d_steps=2))
+
+    rest, run = make_run(99), make_run()
+    losses = played(run, lazily(r1, 4), 10)
+    start = make_run()
+    assert played(start, lazily(r1, 4), 5) == losses[:5]
+    save(start, tmp_path / "run.pt")
+    load(rest, tmp_path / "run.pt")
+    assert played(rest, lazily(r1, 4, start=rest.step * 2), 5) == losses[5:]
+    load(rest, tmp_path / "run.pt")
+    assert played(rest, lazily(r1, 4), 5) != losses[5:]
 
 
 def test_numbers_of_numpy_are_kept_as_numbers(make_run, tmp_path):
@@ -384,6 +413,8 @@ def test_a_file_of_text(make_run, tmp_path):
         ("opt_D", 4),
         ("optimisers", None),
         ("step", "seven"),
+        ("step", 1.5),
+        ("step", -1),
         ("step", None),
         ("cpu_rng", torch.zeros(3)),
         ("cpu_rng", "state"),

@@ -81,6 +81,12 @@ def test_convolutions_alone_learn_faster_and_no_weight_is_lost():
     assert {id(w) for w in fast["params"]} == {id(w) for layer in convolutions for w in layer.parameters()}
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_groups_of_no_network_are_refused():
+    with pytest.raises(TypeError, match=r"network must be a torch.nn.Module, got NoneType"):
+        conv.faster_convolutions(None, 1e-3)
+
+
 def test_the_loop_trains_the_pair():
     torch.manual_seed(0)
     G, D = conv.DCGANGenerator(8, (16,), (8, 4)), conv.DCGANDiscriminator(channels=(8,), dense=(16,))

@@ -58,6 +58,18 @@ def test_asking_changes_nothing(make_run, reals):
     assert run.G.training and all(weight.requires_grad for weight in run.D.parameters()) and not reals.requires_grad
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_reals_that_d_cannot_judge_are_refused(make_run, reals):
+    run = make_run()
+    for wrong in (None, reals.numpy(), reals.double(), (255 * reals).to(torch.uint8), reals[:0], torch.tensor(1.0)):
+        with pytest.raises((TypeError, ValueError), match=r"^reals and given must"):
+            term_norms(run, wrong, nonsaturating)
+    with pytest.raises(ValueError, match=r"^reals and given must .* got parts of 6 and 2"):
+        term_norms(run, reals, nonsaturating, given=(torch.zeros(2),))
+    with pytest.raises(TypeError, match=r"^objective must"):
+        term_norms(run, reals, None)
+
+
 # --- penalties without effect: each of these is met in programs, and fails a test that the right ones pass
 
 

@@ -1,18 +1,21 @@
 """What the loop refuses: runs that cannot train, batches that D cannot judge; and a stop button pressed anywhere."""
 
+import contextlib
 import copy
 import gc
 import sys
 
+import matplotlib.image
 import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from ganlib import data, training
+from ganlib import data, diagnostics, films, guards, networks, show, taming, training
 from ganlib.networks import in_bfloat16
 from ganlib.objectives import nonsaturating
+from ganlib.penalties import r1
 from ganlib.training import Run, frozen, generator_step, train
 
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -37,6 +40,11 @@ class Uncopied(nn.Module):
 
 def sgd(network):
     return torch.optim.SGD(network.parameters(), lr=0.1)
+
+
+def in_inference(function, *arguments):
+    with torch.inference_mode():
+        return function(*arguments)
 
 
 def changed(run, **parts):
@@ -87,6 +95,22 @@ CANNOT_TRAIN = {
         ValueError,
         r"G and D must have one dtype and device, got torch.float32 on cpu and torch.float64 on cpu",
     ),
+    "one network for both": ({"D": lambda G, **_: G}, ValueError, "G and D must be two networks, got one"),
+    "no optimiser": ({"opt_D": lambda **_: None}, TypeError, "opt_D must be a torch.optim.Optimizer, got NoneType"),
+    "a schedule for an optimiser": (
+        {"opt_G": lambda opt_G, **_: torch.optim.lr_scheduler.ConstantLR(opt_G)},
+        TypeError,
+        "opt_G must be a torch.optim.Optimizer, got ConstantLR",
+    ),
+    "an optimiser that asks for the loss again": (
+        {"opt_G": lambda G, **_: torch.optim.LBFGS(G.parameters())},
+        ValueError,
+        "opt_G must step by one gradient, got LBFGS",
+    ),
+    "a number for an average": ({"G_ema": lambda **_: 3}, TypeError, "G_ema must be a torch.nn.Module, got int"),
+    "a step that is a word": ({"step": lambda **_: "a"}, TypeError, "step must be a whole number, got 'a'"),
+    "half a step": ({"step": lambda **_: 1.5}, TypeError, "step must be a whole number, got 1.5"),
+    "a step before the first": ({"step": lambda **_: -1}, ValueError, "step must be at least 0, got -1"),
     "players on two devices": (
         {"D": lambda D, **_: D.to("meta"), "opt_D": lambda D, **_: sgd(D.to("meta"))},
         ValueError,
@@ -115,6 +139,9 @@ def test_an_average_of_ones_own_is_the_way_out(make_run):
             lambda run: (run.G.double(), run.D.double()),
             "G and G_ema must have one dtype and device, got torch.float64.*float32",
         ),
+        (lambda run: setattr(run, "G_ema", run.G), "G_ema must be another network than G; left out, it is a copy"),
+        (lambda run: setattr(run, "G_ema", nn.Identity()), "G_ema must have the architecture of G; the shapes"),
+        (lambda run: setattr(run, "step", -3), "step must be at least 0, got -3"),
         (lambda run: run.D.requires_grad_(False), "opt_D must hold a weight of D that asks for a gradient"),
         (lambda run: setattr(run, "opt_D", sgd(run.G)), "opt_D must hold D's weights and no others, got 12 of 12 that are G's"),
         (
@@ -126,10 +153,43 @@ def test_an_average_of_ones_own_is_the_way_out(make_run):
 def test_a_run_spoiled_after_it_was_made_is_refused_before_a_turn(make_run, images, change, words):
     run = make_run()
     change(run)
-    before = copy.deepcopy(run.G.state_dict())
+    before, step = copy.deepcopy(run.G.state_dict()), run.step
     with pytest.raises(ValueError, match=words):
         next(train(run, data.batches(images, 8), nonsaturating, steps=1))
-    assert all(torch.equal(value, before[name]) for name, value in run.G.state_dict().items()) and run.step == 0
+    assert all(torch.equal(value, before[name]) for name, value in run.G.state_dict().items()) and run.step == step
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"objective": None}, "objective must have d_loss, g_loss and needs_reals, got NoneType"),
+        ({"penalty": 3}, "penalty must be a function, got int"),
+        ({"extra": "a"}, "extra must be a function, got 'a'"),
+        ({"run": None}, "run must be a Run of ganlib.training, got NoneType"),
+    ],
+)
+def test_what_is_no_game_is_refused_before_a_turn(make_run, images, change, words):
+    run = make_run()
+    settings = {"run": run, "batches": data.batches(images, 8), "objective": nonsaturating} | change
+    with pytest.raises(TypeError, match=words):
+        next(train(**settings, steps=1))
+    assert run.step == 0 and not run.opt_D.state
+
+
+def test_weights_made_where_nothing_can_move_are_refused(make_run):
+    run = make_run()
+    D = in_inference(copy.deepcopy, run.D)
+    with pytest.raises(ValueError, match=r"D must be made outside torch.inference_mode, whose weights nothing can move"):
+        Run(run.G, D, run.opt_G, sgd(D))
+
+
+def test_a_run_trains_whatever_was_made_in_inference_mode(make_run, images):
+    """The run, its average and its batches; the networks alone must be made outside."""
+    own = changed(make_run())
+    run, reals = in_inference(lambda: Run(**own)), in_inference(data.to_float, images[:8])
+    assert reals.is_inference() and not any(weight.is_inference() for weight in run.G_ema.parameters())
+    assert len(in_inference(list, train(run, iter([reals] * 2), nonsaturating, r1, steps=2))) == 2
+    assert len(list(train(run, iter([reals] * 2), nonsaturating, r1, steps=2, look=2))) == 1
 
 
 def test_a_run_of_wrapped_networks_trains(make_run, images):
@@ -162,6 +222,8 @@ class TestBatches:
             ),
             (iter([(torch.zeros(9, 1, 4, 4), torch.zeros(8))]), ValueError, r"got parts of 9 and 8"),
             (iter([torch.zeros(1, 1, 4, 4)]), ValueError, r"two samples or more where G normalises its batch, got one"),
+            (iter([torch.tensor(1.0)]), ValueError, r"a batch must hold samples along its first axis, got a number"),
+            (iter([(torch.zeros(9, 1, 4, 4), torch.tensor(1))]), ValueError, r"samples along its first axis, got a number"),
             (iter([[]]), TypeError, r"a batch must be a tensor or a tuple of tensors, got an empty list"),
         ],
     )
@@ -172,6 +234,12 @@ class TestBatches:
     def test_a_single_sample_is_enough_without_normalisation(self, make_run):
         run = make_run(widths=(8,))
         assert len(self.played(run, iter([torch.zeros(1, 1, 4, 4)] * 3))) == 3
+
+    @pytest.mark.parametrize("norm", [nn.BatchNorm2d, nn.InstanceNorm2d])
+    def test_a_single_sample_is_enough_for_a_norm_over_its_pixels(self, make_run, norm):
+        run = make_run(widths=(8,))
+        D = nn.Sequential(norm(1, affine=True), nn.Flatten(), nn.Linear(16, 1), nn.Flatten(0))
+        assert len(self.played(Run(run.G, D, run.opt_G, sgd(D)), iter([torch.rand(1, 1, 4, 4)] * 3))) == 3
 
     def test_what_a_data_loader_hands_out_is_taken(self, make_run, images):
         loader = DataLoader(TensorDataset(data.to_float(images)), batch_size=8)
@@ -234,3 +302,38 @@ def test_a_loop_that_was_stopped_anywhere_goes_on(make_run, images, look):
         for network, then in zip((run.G, run.D), before):
             assert not any(torch.equal(w, then[name]) for name, w in network.named_parameters() if w.ndim == 2)
     assert number > 100
+
+
+def modes(network):
+    return [module.training for module in network.modules()]
+
+
+def drawn(figure):
+    return [image.get_interpolation() for image in figure.findobj(matplotlib.image.AxesImage)]
+
+
+HELPERS = {  # what is called, what must stay as it is, and a file beside ganlib's at whose lines it is stopped
+    "sample": (lambda run, _: networks.sample(run.G, 2), lambda run, _: modes(run.G), nn.modules.module),
+    "spectral_norms": (lambda run, _: taming.spectral_norms(run.D), lambda run, _: modes(run.D), nn.modules.module),
+    "term_norms": (
+        lambda run, _: diagnostics.term_norms(run, torch.zeros(3, 1, 4, 4), nonsaturating),
+        lambda run, _: [value.tolist() for value in run.G.state_dict().values()],
+        nn.modules.module,
+    ),
+    "strip": (lambda _, figure: films.strip([figure]), lambda _, figure: drawn(figure), matplotlib.image),
+}
+
+
+@pytest.mark.parametrize("name", HELPERS)
+def test_a_helper_stopped_anywhere_returns_what_it_was_handed(make_run, name):
+    """As it was: the mode of every part, batch statistics, how an image is drawn."""
+    call, state, module = HELPERS[name]
+    files = {module.__file__, *(part.__file__ for part in (contextlib, diagnostics, films, guards, networks, taming))}
+    run, figure = make_run(widths=(3, 2), d_widths=(2,)), show.image_grid(np.zeros((2, 1, 3, 3), np.uint8), columns=2)[0]
+    before, number = state(run, figure), 1
+    while pressed_at(number, files, lambda: call(run, figure)):
+        if state(run, figure) != before:
+            gc.collect()  # what the stop button left open ends here
+        assert state(run, figure) == before, f"line event {number}"
+        number += 3 if name in ("sample", "spectral_norms") else 7
+    assert number > 20

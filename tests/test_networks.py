@@ -8,6 +8,7 @@ import pickle
 from importlib.resources import files
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -311,8 +312,28 @@ def test_conditions_travel_with_their_latents():
     shift = torch.arange(n) * 2.0
     points = networks.sample(UniformG(), n, 5, shift)
     torch.testing.assert_close(points - shift[:, None], networks.sample(UniformG(), n, 5), atol=3e-4, rtol=0)
-    with pytest.raises(ValueError, match="given must hold conditions for n = 7 samples, got 6"):
+    with pytest.raises(ValueError, match=r"given must hold conditions for n = 7 samples, got shape \(6,\)"):
         networks.sample(UniformG(), 7, 1, torch.zeros(6))
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_conditions_may_be_arrays():
+    shift = np.arange(5.0, dtype=np.float32)
+    assert torch.equal(networks.sample(UniformG(), 5, 1, shift), networks.sample(UniformG(), 5, 1, torch.from_numpy(shift)))
+    labels = np.arange(10)
+    G = conditional_generator()
+    assert torch.equal(networks.sample(G, 10, 1, torch.from_numpy(labels)), networks.sample(G, 10, 1, labels))
+    with pytest.raises(TypeError, match="given must be a tensor or a NumPy array, got list"):
+        networks.sample(UniformG(), 2, 1, [0.0, 1.0])
+    with pytest.raises(ValueError, match=r"given must hold conditions for n = 2 samples, got shape \(\)"):
+        networks.sample(UniformG(), 2, 1, torch.tensor(1.0))
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("G", [None, nn.Linear(2, 2), UniformG])
+def test_what_draws_no_samples_is_refused(G):
+    with pytest.raises(TypeError, match=r"G must (be a torch.nn.Module|have a method sample_z)"):
+        networks.sample(G, 2)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])

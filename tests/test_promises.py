@@ -28,6 +28,11 @@ from ganlib import data, eye, networks, objectives, penalties, training
 pytestmark = pytest.mark.usefixtures("unchecked")
 
 
+def played(**arguments):
+    """All rounds of `training.train`, which is a generator."""
+    return list(training.train(**arguments))
+
+
 def public_functions():
     """Name without "ganlib." -> function, of every module: a new one is among them by itself."""
     found = {}
@@ -38,7 +43,7 @@ def public_functions():
     for name in ("minimax", "nonsaturating", "least_squares", "hinge", "wasserstein", "relativistic"):
         for loss in ("d_loss", "g_loss"):
             found[f"objectives.{name}.{loss}"] = getattr(getattr(objectives, name), loss)
-    return found
+    return found | {"training.train": played}
 
 
 FUNCTIONS = public_functions()
@@ -110,6 +115,7 @@ LOGITS = {"real_logits": randn(6), "fake_logits": randn(6, seed=7)}
 LINE = {"log_p": log_normal(0.0), "log_q": log_normal(1.0), "bounds": always((-20.0, 20.0)), "points": always([0.0, 1.0])}
 TURN = {"run": a_run, "reals": images(6, 1, 2, 2), "objective": always(objectives.relativistic)}
 PENALTY = {"D": judge, "reals": randn(5, 2), "fakes": randn(5, 2, seed=4)}
+LAYER = nn.Parameter(torch.ones(2))
 GAME = {"objective": always(objectives.nonsaturating), "theta": always(0.5), "psi": always(0.25)}
 
 SHAPE = always([1, 4, 4])
@@ -172,6 +178,22 @@ GOOD = {
         "check": lambda: importlib.import_module("ganlib.arguments").number,
     },
     "arguments.seeded": {"seed": always(3)},
+    "weighing.adaptive_weight": {
+        "loss": lambda: LAYER.square().sum(),
+        "adversarial": lambda: LAYER.sum(),
+        "layer": lambda: LAYER,
+        "most": always(5.0),
+    },
+    "training.train": {
+        "run": a_run,
+        "batches": lambda: data.batches(images(8, 1, 2, 2)(), 3, seed=1),
+        "objective": always(objectives.nonsaturating),
+        "penalty": always(penalties.r1),
+        "steps": always(2),
+        "d_steps": always(2),
+        "ema_share": always(0.5),
+        "look": always(1),
+    },
     "data.to_float": {"images": integers(4, 1, 2, 2)},
     "data.to_uint8": {"images": images(4, 1, 2, 2)},
     "data.batches": {"samples": integers(8, 1, 2, 2), "size": always(3), "seed": always(1), "start": always(2)},
@@ -343,15 +365,19 @@ ELSEWHERE = {
         f"taming.{name}": "takes a network or its optimiser; tests/test_taming.py"
         for name in ("clip_weights", "normalise_spectra")
     },
-    "weighing.adaptive_weight": "takes two losses of one graph; tests/test_weighing.py",
     "taming.spectral_norms": "takes a network; tests/test_taming.py",
     "taming.lazily": "takes a penalty and returns one that counts; tests/test_taming.py",
-    "training.train": "takes a run and an iterator; tests/test_guards.py",
     "training.frozen": "takes a network",
+    "arguments.function": "takes what can be called; tests/test_guards.py",
     "training.remembering": "takes what the loop has made",
     "training.read_losses": "takes what the loop has made",
     **{
-        f"guards.{name}": "takes what the loop has; tests/test_guards.py" for name in ("check_players", "copy_of", "next_batch")
+        f"guards.{name}": "takes what the loop has; tests/test_guards.py"
+        for name in ("check_players", "copy_of", "next_batch", "check_batch", "average_pairs")
+    },
+    **{
+        f"guards.{name}": "takes a network; tests/test_guards.py and test_networks.py"
+        for name in ("check_network", "check_generator", "evaluating")
     },
     "guards.step_if_finite": "takes what the loop has made; tests/test_guards.py",
 }
@@ -414,7 +440,7 @@ def dense(draw, like):
 def thrown(good):
     """What takes the place of a good argument, by its kind; None for networks, functions and games, which stay."""
     if isinstance(good, Tensor):
-        return tensors(good)
+        return tensors(good.detach())
     if isinstance(good, bool | int | float):
         return st.sampled_from(NUMBERS)
     if isinstance(good, str):
@@ -549,20 +575,20 @@ def bits(value):
         return {key: bits(entry) for key, entry in value.items()}
     if isinstance(value, tuple | list):
         return [bits(entry) for entry in value]
-    return None if callable(value) or isinstance(value, plt.Axes) else repr(value)
+    return None if callable(value) or isinstance(value, plt.Axes | data.Batches) else repr(value)
 
 
-DIFFERENTIATES = {"penalties.input_grad", "penalties.r1", "penalties.r2", "penalties.gradient_penalty"}
 ELSE = {"readers.read_idx", "readers.images", "record.environment"}  # find no file; report the state itself
 
 
 def promised():
-    """Every function in every state, but for turns, whose gradients the loop turns on and whose products of matrices
-    are summed by as many threads as there are; and for gradients where torch can take none."""
+    """Every function in every state, but for turns, whose gradients the loop turns on, and for products of matrices, which
+    are summed by as many threads as there are."""
     for name in sorted(GOOD.keys() - ELSE):
         for state in STATES:
-            in_turns = name in TURNS and state in ("no gradients", "inference", "threads")
-            if not in_turns and not (name in DIFFERENTIATES and state == "inference"):
+            turn = name in ("training.discriminator_step", "training.generator_step")
+            in_turns = turn and state in ("no gradients", "inference")
+            if not in_turns and not (name in TURNS | {"training.train"} and state == "threads"):
                 yield name, state
 
 

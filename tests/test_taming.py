@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import pickle
 from functools import partial
 
 import pytest
@@ -191,6 +192,10 @@ class TestErrors:
             taming.normalise_spectra(deep(), power_iterations=count)
         with pytest.raises((ValueError, TypeError), match="every must"):
             taming.lazily(penalties.r1, count)
+        with pytest.raises((ValueError, TypeError), match="start must"):
+            taming.lazily(penalties.r1, 4, start=count - 1)
+        with pytest.raises(TypeError, match="penalty must be a function, got None"):
+            taming.lazily(None, 4)
 
 
 # --- lazy penalties
@@ -214,6 +219,30 @@ def test_a_lazy_penalty_has_the_same_mean():
         return penalties.r1(D, reals, fakes) if next(turns) % 4 == 0 else torch.zeros(())
 
     assert sum(without_factor(plane, x, x).item() for _ in range(12)) == pytest.approx(sum(values) / 4)
+
+
+def test_a_lazy_penalty_is_copied_with_its_count():
+    """By copy and by pickle: three calls, and then the next, are as four in a row."""
+    x = torch.zeros(4, 2)
+    lazy = taming.lazily(penalties.r1, every=4, start=2)
+    assert [lazy(plane, x, x).item() > 0 for _ in range(3)] == [False, False, True]
+    for again in (copy.deepcopy(lazy), pickle.loads(pickle.dumps(lazy))):
+        assert again.turns == 5 and [again(plane, x, x).item() > 0 for _ in range(4)] == [False, False, False, True]
+
+
+def test_norms_need_no_float64_on_the_device(monkeypatch):
+    """As Apple's MPS, which has none: what is made double has been brought to the CPU before."""
+    brought, D = [], deep()
+    right = taming.spectral_norms(D)
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda self: brought.append(self) or self)
+
+    def double(self):
+        if not any(self is tensor for tensor in brought):
+            raise TypeError("the device has no float64")
+        return self.to(torch.float64)
+
+    monkeypatch.setattr(torch.Tensor, "double", double)
+    assert taming.spectral_norms(D) == right
 
 
 def test_a_lazy_penalty_trains_in_its_turns(make_run):

@@ -49,8 +49,10 @@ def test_what_does_not_reach_the_layer_is_refused():
         weighing.adaptive_weight(loss, adversarial.detach(), layer)
     with pytest.raises(ValueError, match="loss must depend on the layer"):
         weighing.adaptive_weight(other.sum(), adversarial, layer)
-    with pytest.raises(ValueError, match=r"loss must have shape \(\)"):
+    with pytest.raises(ValueError, match=r"loss must be a real number of shape \(\)"):
         weighing.adaptive_weight(2 * layer, adversarial, layer)
+    with pytest.raises(ValueError, match="loss must depend on the layer"):
+        weighing.adaptive_weight(loss, adversarial, layer.detach())
     with pytest.raises(TypeError, match="layer must be a tensor"):
         weighing.adaptive_weight(loss, adversarial, "last")
     with pytest.raises(ValueError, match="most"):
