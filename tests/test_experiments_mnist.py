@@ -93,7 +93,8 @@ def test_what_was_tried_and_the_copied_eps_say_what_the_chapter_says():
     assert tried["Adam's betas (0.5, 0.999)"] > 1.5 * recipe
     assert tried["learning rate 2e-3 for both"] > 1.2 * recipe
     assert tried["learning rate 5e-4 for D"] < recipe
-    third, half = ([run["ema"]["times_floor"] for run in record.read(name)["runs"]] for name in ("mnist_gan", "mnist_gan_half"))
+    five = (record.read("mnist_gan"), record.read("mnist_gan_half"))
+    third, half = ([run["ema"]["times_floor"] for run in recorded["runs"]] for recorded in five)
     assert len(third) == len(half) == 5 and sum(third) <= 5 * 2.9 and sum(third) < 0.95 * sum(half)
     eps = record.read("mnist_gan_eps")
     correct, copied = ([run["ema"]["times_floor"] for run in eps[name]] for name in ("correct", "copied"))
@@ -104,7 +105,7 @@ def test_what_was_tried_and_the_copied_eps_say_what_the_chapter_says():
 def test_the_record_of_speed_says_what_the_chapter_says():
     """Faster than the usual way, most of the limit, and nothing compiled is faster.
 
-    The bounds hold what three processors gave: ratios of 1.27, 1.49 and 1.73 to the usual way, 0.86, 0.80 and 0.68 of the limit.
+    The bounds hold what three processors gave: 1.27, 1.49 and 1.73 times the usual way, 0.86, 0.80 and 0.68 of the limit.
     """
     speed = record.read("throughput")
     assert len(speed["repetitions"]) == speed["configuration"]["repeats"] == 3
