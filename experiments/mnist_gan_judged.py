@@ -44,7 +44,8 @@ def runs() -> list[dict[str, Any]]:
     for seed in SEEDS:
         sha256 = hashlib.sha256(Path(mnist_gan.weights_of(seed)).read_bytes()).hexdigest()
         uses = [parzen_2014.by_both, parzen_2014.by_windows, protocols, unit_batch, digits.seen, eye, networks.sample]
-        found.append(bench.kept(f"judged seed {seed}", by_protocols, {"seed": seed, "sha256": sha256}, uses) | {"sha256": sha256})
+        settings = {"seed": seed, "sha256": sha256}
+        found.append(bench.kept(f"judged seed {seed}", by_protocols, settings, uses) | {"sha256": sha256})
     return found
 
 

@@ -95,6 +95,8 @@ def number(value: Any, name: str, least: float = -math.inf, most: float = math.i
     """
     if not isinstance(value, int | float | np.integer | np.floating):
         raise TypeError(f"{name} must be a number, got {_shown(value)}.")
+    if isinstance(value, np.floating):  # NumPy would cast the bounds to the value's precision, and warn
+        value = float(value)
     if not least <= value <= most:
         allowed = "be a number" if math.isinf(least) and math.isinf(most) else f"lie in [{least:g}, {most:g}]"
         raise ValueError(f"{name} must {allowed}, got {value}.")

@@ -28,7 +28,7 @@ def check_images(images: Any, image_shape: tuple[int, ...], name: str = "images"
 
     Raises:
         TypeError: images are no tensor, or not floating point.
-        ValueError: images are not (batch, *image_shape) with batch >= 1.
+        ValueError: images are not (batch, channel, height, width), of that shape, with batch >= 1.
     """
     _check_tensor(images, name)
     if images.shape[1:] != image_shape or len(images) == 0:

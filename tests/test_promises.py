@@ -326,6 +326,10 @@ ELSEWHERE = {
     },
     "theory.line.mass_times": "two floats and a formula, shown in chapter 4; a step of the quadrature",
     "theory.line.log_add": "two floats and a formula, shown in chapter 4; a step of the quadrature",
+    **{
+        f"arguments.{name}": "takes a tensor that was looked at; every metric is asked about it in tests/test_metrics.py"
+        for name in ("in_float64", "scaled", "check_signed")
+    },
     "metrics.summaries.check_values": "the second half of check_features, for a tensor that was looked at",
     "readers.with_sum": "the cache's reader: takes a path that was found",
     "files.write_whole": "takes a path and a function; tests/test_checkpoints.py",
@@ -471,6 +475,12 @@ DRAWS = {name for name in ASKED if not name.endswith(".forward") and not name.st
 INSIDE = TURNS | DRAWS | {"training.update_ema", "theory.line.optimal_discriminator_line", "export.export_pair"}
 """Functions of turns, of networks and of functions alone: nothing is thrown at them."""
 
+ALSO = {"readers.images": ["folder"], "metrics.distances.kernel_distance": ["size"], "conv.divided": ["image_shape"]}
+ALSO |= {f"metrics.neighbours.{name}": ["k"] for name in ("ball_radii", "density_coverage", "precision_recall")}
+ALSO |= {"metrics.neighbours.classifier_two_sample_test": ["k"]}
+"""Whom an error may name beside what was replaced: the folder is nowhere; blocks and neighbours must fit into a set, factors
+into sides."""
+
 DOCUMENTED = (ValueError, TypeError, OSError, ArithmeticError)
 
 
@@ -516,7 +526,8 @@ def test_a_result_or_an_error_that_names_the_argument(name, cache, offline, caps
             with quiet():
                 function(**arguments)
         except DOCUMENTED as error:
-            names = "|".join(map(re.escape, makers if name in BUILT else replaced))  # sizes must fit one another
+            replaced = makers if name in BUILT else [*replaced, *ALSO.get(name, [])]  # of a network sizes must fit one another
+            names = "|".join(map(re.escape, replaced))
             named = re.search(rf"(?<![\w]){'(' + names + ')'}(?![\w])", str(error))
             of_the_file = isinstance(error, OSError) and Path(error.filename or "none") == Path(
                 str(next(iter(arguments.values())))
@@ -588,7 +599,8 @@ def promised():
         for state in STATES:
             turn = name in ("training.discriminator_step", "training.generator_step")
             in_turns = turn and state in ("no gradients", "inference")
-            if not in_turns and not (name in TURNS | {"training.train"} and state == "threads"):
+            sums = name in TURNS | {"training.train"} or name.endswith(".forward")
+            if not in_turns and not (sums and state == "threads"):
                 yield name, state
 
 
