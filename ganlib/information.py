@@ -43,12 +43,11 @@ class InfoGenerator(nn.Module):
     def sample_z(self, n: int, generator: torch.Generator | None = None) -> Latents:
         """n draws: a code, all values alike; numbers uniform in [-1, 1]; standard normal noise.
 
-        From torch's global generator on the device of the weights; or from `generator`, on its device and in float32.
+        From torch's global generator on the device of the weights, or from `generator` on its own; in float32, whatever the
+        weights are.
         """
         weight, n = self.layers[0].weight, whole(n, "n", 1)
-        place = {"device": weight.device, "dtype": weight.dtype}
-        if generator is not None:
-            place = {"device": generator.device, "dtype": torch.float32}
+        place = {"device": (generator or weight).device, "dtype": torch.float32}
         code = torch.randint(self.codes, (n,), generator=generator, device=place["device"])
         numbers = 2 * torch.rand(n, self.numbers, generator=generator, **place) - 1
         noise = torch.randn(n, self.noise, generator=generator, **place)
