@@ -599,8 +599,8 @@ def promised():
         for state in STATES:
             turn = name in ("training.discriminator_step", "training.generator_step")
             in_turns = turn and state in ("no gradients", "inference")
-            sums = name in TURNS | {"training.train"} or name.endswith(".forward")
-            if not in_turns and not (sums and state == "threads"):
+            matrices = name in TURNS | {"training.train"} or name.endswith(".forward")
+            if not in_turns and not (matrices and state == "threads"):
                 yield name, state
 
 

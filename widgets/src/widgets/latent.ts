@@ -124,7 +124,10 @@ function create(frame: Frame): Game {
   function digit(plot: Plot): void {
     plot.begin({ x: [0, 1], y: [0, 1] });
     const gap = 8, big = Math.min(plot.width * 0.55, plot.height - 22), small = Math.min((plot.width - big - 2 * gap) / 1.6, (big - 2 * gap) / NEAREST);
-    if (!G) return plot.put(say(failed ? "loadFailed" : asked ? "loading" : "latentNone"), 0, 18);
+    if (!G) {
+      plot.stroke({ color: "control", width: 1 }, () => plot.pen.rect(0.5, 0.5, big - 1, big - 1));
+      return plot.put(say(failed ? "loadFailed" : asked ? "loading" : "latentNone"), 0, big + 18);
+    }
     const { x, y } = now(), image = at(x, y);
     plot.pen.imageSmoothingEnabled = false;
     plot.pen.drawImage(paint(image), 0, 0, big, big);
