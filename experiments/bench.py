@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from ganlib import checkpoints, data, networks, objectives, penalties, record, training
+from ganlib import checkpoints, data, guards, networks, objectives, penalties, record, training
 from ganlib.files import write_whole
 from ganlib.types import Game
 
@@ -180,8 +180,8 @@ def go_on(run: training.Run, path: Path | None, identity: dict[str, Any]) -> dic
 # Chapter 8's pair, and what decides how a run of it ends
 
 PLAYED = (
-    *(training.train, training.discriminator_step, training.generator_step, training.update_ema, training.Run),
-    *(networks.MLPGenerator, networks.MLPDiscriminator, networks.sample, objectives, penalties, data.batches, data.to_float),
+    *(training.train, training.discriminator_step, training.generator_step, training.update_ema, training.Run, guards),
+    *(networks.MLPGenerator, networks.MLPDiscriminator, networks.sample, objectives, penalties, data.Batches, data.to_float),
 )
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ganlib.arguments import as_tensor, seeded, whole
 from ganlib.guards import check_generator, check_network, evaluating
+from ganlib.inputs import check_images, check_latents, wholes
 from ganlib.shipped import shipped_network
 from ganlib.types import Array, Images, Latents, Logits, Samples
 
@@ -30,17 +31,14 @@ class MLPGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.z_dim = z_dim
-        self.image_shape = tuple(image_shape)
+        self.image_shape, widths = tuple(image_shape), wholes(widths, "widths")
         layers = [nn.Linear(z_dim, widths[0]), nn.LeakyReLU(0.2)]
         for narrow, wide in zip(widths, widths[1:]):
             layers += [nn.Linear(narrow, wide), nn.BatchNorm1d(wide, eps=1e-5, momentum=0.1), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], prod(self.image_shape)), nn.Tanh())
 
     def forward(self, z: Latents) -> Images:
-        if z.ndim != 2 or z.shape[1] != self.z_dim or len(z) == 0:
-            raise ValueError(f"z must have shape (batch, {self.z_dim}) with batch >= 1, got {tuple(z.shape)}.")
-        if z.dtype != self.layers[0].weight.dtype:
-            raise TypeError(f"z must be {self.layers[0].weight.dtype} as the weights are, got {z.dtype}.")
+        check_latents(z, self.z_dim, self.layers[0].weight)
         return self.layers(z).unflatten(1, self.image_shape)
 
     def sample_z(self, n: int, generator: torch.Generator | None = None) -> Latents:
@@ -68,18 +66,14 @@ class MLPDiscriminator(nn.Module):
     def __init__(self, image_shape: Sequence[int] = (1, 28, 28), widths: Sequence[int] = (512, 256)) -> None:
         super().__init__()
         self.image_shape = tuple(image_shape)
-        sizes = [prod(self.image_shape), *widths]
+        sizes = [prod(self.image_shape), *wholes(widths, "widths", 0)]
         layers = [nn.Flatten()]
         for wide, narrow in zip(sizes, sizes[1:]):
             layers += [nn.Linear(wide, narrow), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], 1))
 
     def forward(self, images: Images) -> Logits:
-        if images.shape[1:] != self.image_shape or len(images) == 0:
-            expected = ", ".join(map(str, self.image_shape))
-            raise ValueError(f"images must have shape (batch, {expected}) with batch >= 1, got {tuple(images.shape)}.")
-        if not images.is_floating_point():
-            raise TypeError(f"images must be floating point in [-1, 1], got {images.dtype}; data.to_float scales bytes.")
+        check_images(images, self.image_shape)
         return self.layers(images).squeeze(1)
 
 

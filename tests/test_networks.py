@@ -393,6 +393,16 @@ def test_losses_of_a_half_precision_game_are_not_rounded_to_eight_bits():
     assert not any((128 * row.loss_D) % 1 == 0 or (128 * row.loss_G) % 1 == 0 for row in losses)
 
 
+@pytest.mark.parametrize("widths", [(), (4, 0), (4, 2.5), "48", None])
+def test_a_pair_without_units_is_refused(widths):
+    """D may have no hidden layer, G needs one; no number of units is zero or a part."""
+    with pytest.raises((TypeError, ValueError), match="widths"):
+        networks.MLPGenerator(widths=widths)
+    if widths != ():
+        with pytest.raises((TypeError, ValueError), match="widths"):
+            networks.MLPDiscriminator(widths=widths)
+
+
 SHIPPED = {
     "digit_classifier.safetensors": ("digit_classifier", digit_classifier),
     "mnist_generator.safetensors": ("mnist_gan", networks.mnist_generator),

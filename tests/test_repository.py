@@ -52,7 +52,7 @@ MAY_IMPORT = {
     "information": {"types", "arguments", "conditional", "conv", "inputs", "networks"},
     "latents": {"arguments", "metrics", "types"},
     "modulation": {"types", "arguments", "inputs"},
-    "networks": {"types", "arguments", "guards", "shipped"},
+    "networks": {"types", "arguments", "guards", "inputs", "shipped"},
     "readers": {"types", "arguments"},
     "files": set(),
     "mnist": {"types", "readers", "files"},
