@@ -66,12 +66,14 @@ class EitherGenerator(torch.nn.Module):
 
 
 def trained_judge(G: torch.nn.Module, images: Tensor, config: dict) -> MLPDiscriminator:
-    """A new D that is trained against a G that stands still."""
+    """A new D that is trained against a G that stands still; its rate falls to zero, so that its answers settle."""
     torch.manual_seed(config["seed"] + 1)
     run = bench.fresh_run(G.eval(), MLPDiscriminator())
     reals = data.batches(images, config["batch"], config["seed"] + 1)
+    schedule = bench.linear_decay(run.opt_D, config["judge_rounds"], 0.0, 0.0)
     for _ in range(config["judge_rounds"]):
         discriminator_step(run, next(reals), minimax)
+        schedule.step()
     return run.D.eval()
 
 
