@@ -133,8 +133,8 @@ def test_every_commit_that_a_record_names_is_there():
     lost = [commit for commit in commits if git(["git", "merge-base", "--is-ancestor", commit, "HEAD"]).returncode]
     assert not lost, f"these commits made records and are no part of the history: {lost}"
     made_by = record.read("ring_grid")["made_by"]
-    assert git(["git", "cat-file", "-e", f"{made_by['commit']}:{made_by['file']}"]).returncode == 0
-    assert f"`{made_by['commit'][:7]}`" in (root / "notebooks" / "11_mode_collapse.ipynb").read_text()
+    assert git(["git", "cat-file", "-e", f"{made_by['revision']}:{made_by['file']}"]).returncode == 0
+    assert f"`{made_by['revision'][:7]}`" in (root / "notebooks" / "11_mode_collapse.ipynb").read_text()
 
 
 def test_seeds_are_found_wherever_they_stand(evidence):

@@ -56,7 +56,7 @@ def test_the_first_rounds_are_those_recorded(played, recorded):
 
 
 def test_a_failed_process_says_why():
-    with pytest.raises(RuntimeError, match=r"1 processes failed[\s\S]*look >= 1"):
+    with pytest.raises(RuntimeError, match=r"1 processes failed[\s\S]*look must be at least 1"):
         scaling_processes.in_processes(1, settings=[(0.1, 8)], sweeps=1, rounds=0)
 
 

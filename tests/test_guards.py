@@ -267,7 +267,8 @@ def pressed_at(number, modules, function):
 
     sys.settrace(trace)
     try:
-        function()
+        with torch.enable_grad():  # a stop between a block of torch's own and its end leaves torch's mode behind
+            function()
     except Stop:
         return True
     finally:
