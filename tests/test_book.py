@@ -527,6 +527,19 @@ def test_a_column_without_a_name_is_found():
     assert unnamed_columns(BeautifulSoup(headless, "html.parser")) == ["1"]
 
 
+def parts_in_a_row(page):
+    """Paragraphs of statements and proofs that run through parts (a), (b): each part stands on a line of its own."""
+    paragraphs = page.select("article .proof p, article .admonition p, article details p")
+    return [text[:60] for p in paragraphs if len(re.findall(r"(?:^|[.:] )\([a-e]\) ", text := p.get_text())) > 1]
+
+
+def test_parts_of_a_statement_stand_in_a_list(site):
+    assert {path.name: found for path in html_pages(site) if (found := parts_in_a_row(soup(path)))} == {}
+    in_a_row, apart = "<p>(a) It is 1. (b) It is 2.</p>", "<ul><li><p>(a) It is, by (b).</p></li></ul>"
+    run_on = f'<article><div class="proof">{in_a_row}{apart}</div></article>'
+    assert parts_in_a_row(BeautifulSoup(run_on, "html.parser")) == ["(a) It is 1. (b) It is 2."]
+
+
 def repeated_ids(page):
     ids = [tag["id"] for tag in page.find_all(id=True)]
     return sorted({name for name in ids if ids.count(name) > 1 or "/" in name})
