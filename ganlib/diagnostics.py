@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ganlib.guards import check_batch, check_players
+from ganlib.restore import put_back
 from ganlib.training import Run, frozen, remembering
 from ganlib.types import Extra, Game, Penalty, Samples, Scalar
 
@@ -42,16 +43,13 @@ def term_norms(
     reals, given = check_batch((reals, *given), run, "reals and given")
     before = [(net, copy.deepcopy(net.state_dict())) for net in (run.G, run.D)]
     devices = [reals.device] if reals.device.type == "cuda" else []
-    try:
-        try:
-            with torch.random.fork_rng(devices=devices), torch.inference_mode(False), torch.enable_grad():
-                return _norms(run, reals, objective, penalty, extra, given)
-        finally:
-            for network, state in before:
-                network.load_state_dict(state)
-    finally:  # once more: an interrupt may have cut the first time short
+
+    def restore() -> None:
         for network, state in before:
             network.load_state_dict(state)
+
+    with put_back(restore), torch.random.fork_rng(devices=devices), torch.inference_mode(False), torch.enable_grad():
+        return _norms(run, reals, objective, penalty, extra, given)
 
 
 def _norms(run: Run, reals: Samples, objective: Game, penalty: Any, extra: Any, given: Sequence[Tensor]) -> dict[str, float]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ganlib.restore import put_back
 from ganlib.style import D_COLOR, FAKE, GREY, OTHER, book_look
 
 if TYPE_CHECKING:
@@ -165,17 +166,15 @@ def _own_pixels(figure: "Figure") -> Iterator[None]:
     from matplotlib.image import AxesImage
 
     smooth = [(image, image.get_interpolation()) for image in figure.findobj(AxesImage)]
-    try:
-        try:
-            for image, _ in smooth:
-                image.set_interpolation("none")
-            yield
-        finally:
-            for image, interpolation in smooth:
-                image.set_interpolation(interpolation)
-    finally:  # once more: an interrupt may have cut the first time short
+
+    def restore() -> None:
         for image, interpolation in smooth:
             image.set_interpolation(interpolation)
+
+    with put_back(restore):
+        for image, _ in smooth:
+            image.set_interpolation("none")
+        yield
 
 
 def strip(figures: Sequence["Figure"]) -> str:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ganlib.arguments import function, whole
+from ganlib.restore import put_back
 from ganlib.types import Game, Samples, Scalar
 
 
@@ -117,16 +118,14 @@ def average_pairs(G_ema: nn.Module, G: nn.Module) -> list[tuple[Tensor, Tensor]]
 def evaluating(network: nn.Module) -> Iterator[None]:
     """Inside, the network is in evaluation mode; afterwards each of its parts is in the mode that it was in."""
     modes = [(module, module.training) for module in network.modules()]
-    try:
-        try:
-            network.eval()
-            yield
-        finally:
-            for module, mode in modes:
-                module.training = mode
-    finally:  # once more: an interrupt may have cut the first time short
+
+    def restore() -> None:
         for module, mode in modes:
             module.training = mode
+
+    with put_back(restore):
+        network.eval()
+        yield
 
 
 def _kind(network: nn.Module) -> str | None:

@@ -1,6 +1,7 @@
 """Everything in ganlib runs here with its annotations checked: each argument's shape and dtype, by jaxtyping and beartype."""
 
 import os
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -19,8 +20,11 @@ RAW = Path("MNIST") / "raw" / "train-images-idx3-ubyte"
 
 @pytest.fixture(autouse=True)
 def seeded():
-    """Every test starts from the same state of torch's generator, whatever ran before it."""
+    """Every test starts from the same state of torch's generator and without open figures, whatever ran before it."""
     torch.manual_seed(0)
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from ganlib import data, diagnostics, films, guards, networks, show, taming, training
+from ganlib import data, diagnostics, films, guards, networks, restore, show, taming, training
 from ganlib.networks import in_bfloat16
 from ganlib.objectives import nonsaturating
 from ganlib.penalties import r1
@@ -329,7 +329,7 @@ HELPERS = {  # what is called, what must stay as it is, and a file beside ganlib
 def test_a_helper_stopped_anywhere_returns_what_it_was_handed(make_run, name):
     """As it was: the mode of every part, batch statistics, how an image is drawn."""
     call, state, module = HELPERS[name]
-    files = {module.__file__, *(part.__file__ for part in (contextlib, diagnostics, films, guards, networks, taming))}
+    files = {module.__file__, *(part.__file__ for part in (contextlib, diagnostics, films, guards, networks, restore, taming))}
     run, figure = make_run(widths=(3, 2), d_widths=(2,)), show.image_grid(np.zeros((2, 1, 3, 3), np.uint8), columns=2)[0]
     before, number = state(run, figure), 1
     while pressed_at(number, files, lambda: call(run, figure)):

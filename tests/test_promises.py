@@ -372,6 +372,7 @@ ELSEWHERE = {
     "taming.spectral_norms": "takes a network; tests/test_taming.py",
     "taming.lazily": "takes a penalty and returns one that counts; tests/test_taming.py",
     "training.frozen": "takes a network",
+    "restore.put_back": "takes a function; tests/test_guards.py",
     "arguments.function": "takes what can be called; tests/test_guards.py",
     "training.remembering": "takes what the loop has made",
     "training.read_losses": "takes what the loop has made",
